@@ -1,0 +1,83 @@
+"""OpenTelemetry for machine learning.
+
+What each name does stands beside it; every one is loaded when it is first used, so ``import mlotel`` costs next to
+nothing and pulls in neither the OpenTelemetry SDK nor numpy.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from mlotel._version import __version__ as __version__
+
+if TYPE_CHECKING:
+    from mlotel import artifacts as artifacts
+    from mlotel import errors as errors
+    from mlotel import testing as testing
+    from mlotel._setup import Telemetry as Telemetry
+    from mlotel._setup import configure as configure
+    from mlotel.logs.filtering import log_filter as log_filter
+    from mlotel.tracing.components import Component as Component
+    from mlotel.tracing.components import component as component
+    from mlotel.tracing.components import read as read
+    from mlotel.tracing.components import write as write
+    from mlotel.tracing.context import carry as carry
+    from mlotel.tracing.context import environment as environment
+    from mlotel.tracing.runs import Run as Run
+    from mlotel.tracing.runs import pipeline as pipeline
+    from mlotel.types import Check as Check
+    from mlotel.types import Flush as Flush
+    from mlotel.types import Identity as Identity
+
+_HOMES = {
+    "Check": "mlotel.types",
+    "Component": "mlotel.tracing.components",
+    "Flush": "mlotel.types",
+    "Identity": "mlotel.types",
+    "Run": "mlotel.tracing.runs",
+    "Telemetry": "mlotel._setup",
+    "carry": "mlotel.tracing.context",
+    "component": "mlotel.tracing.components",
+    "configure": "mlotel._setup",
+    "environment": "mlotel.tracing.context",
+    "log_filter": "mlotel.logs.filtering",
+    "pipeline": "mlotel.tracing.runs",
+    "read": "mlotel.tracing.components",
+    "write": "mlotel.tracing.components",
+}
+_MODULES = frozenset({"artifacts", "errors", "testing"})
+
+__all__ = [
+    "Check",
+    "Component",
+    "Flush",
+    "Identity",
+    "Run",
+    "Telemetry",
+    "__version__",
+    "artifacts",
+    "carry",
+    "component",
+    "configure",
+    "environment",
+    "errors",
+    "log_filter",
+    "pipeline",
+    "read",
+    "testing",
+    "write",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        found = getattr(import_module(_HOMES[name]), name)
+    elif name in _MODULES:
+        found = import_module(f"mlotel.{name}")
+    else:
+        raise AttributeError(f"module 'mlotel' has no attribute {name!r}")
+    globals()[name] = found  # so that the next use is a plain look-up
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

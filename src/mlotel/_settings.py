@@ -1,0 +1,39 @@
+"""What ``configure()`` decided and recording code asks for. Plain data: nothing here imports OpenTelemetry."""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from mlotel.types import SpanRecord
+
+
+@dataclass(slots=True)
+class Settings:
+    """Attributes are read at each use, so a change holds from the next record on.
+
+    Attributes:
+        capture_values: Whether values of user data may leave the process.
+        redact: Applied to every string that leaves the process.
+        on_run_end: Called with the spans of a run when its outermost pipeline in this process ends.
+        restore: Picklable call that sets a worker process up like this one: a function and its one argument.
+    """
+
+    capture_values: bool = False
+    redact: Callable[[str], str] | None = None
+    on_run_end: Callable[[list[SpanRecord]], None] | None = None
+    restore: tuple[Callable[[Any], None], Any] | None = None
+
+
+current = Settings()
+_disabled: bool | None = None
+
+
+def is_disabled() -> bool:
+    """Whether ``MLOTEL_DISABLED`` or ``OTEL_SDK_DISABLED`` was ``true`` at first use."""
+    global _disabled
+    if _disabled is None:
+        _disabled = any(
+            os.environ.get(name, "").strip().lower() == "true" for name in ("MLOTEL_DISABLED", "OTEL_SDK_DISABLED")
+        )
+    return _disabled

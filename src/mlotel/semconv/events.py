@@ -1,0 +1,35 @@
+"""Names of log events.
+
+Made from registry/ by tools/generate_semconv.py: change the names there.
+"""
+
+from typing import Final
+
+ML_RUN_STARTED: Final = "ml.run.started"
+"""A run has begun; sent at once, so that a killed run leaves this."""
+ML_RUN_HEARTBEAT: Final = "ml.run.heartbeat"
+"""A long run is still alive."""
+ML_EXCEPTION: Final = "ml.exception"
+"""An exception left a pipeline, a component or another operation; sent once for one exception."""
+ML_CHECK_RESULT: Final = "ml.check.result"
+"""What a check found."""
+ML_PREDICTION: Final = "ml.prediction"
+"""One prediction with what went in and what came out; off by default and sampled."""
+ML_DRIFT_DETECTED: Final = "ml.drift.detected"
+"""A feature has changed."""
+ML_DRIFT_CLEARED: Final = "ml.drift.cleared"
+"""A feature that had changed looks like the reference again."""
+ML_FEEDBACK: Final = "ml.feedback"
+"""A label, or another later judgement, for an earlier prediction."""
+ML_CHECKPOINT_SAVED: Final = "ml.checkpoint.saved"
+"""A checkpoint was saved."""
+ML_TRAINING_VERDICT: Final = "ml.training.verdict"
+"""What holds the training loop back, and what to try."""
+ML_ALERT_RAISED: Final = "ml.alert.raised"
+"""A signal has passed its threshold for long enough."""
+ML_ALERT_CLEARED: Final = "ml.alert.cleared"
+"""The signal is back within its threshold."""
+ML_FLAG_SET: Final = "ml.flag.set"
+"""A person marked an output as wrong."""
+ML_FLAG_CLEARED: Final = "ml.flag.cleared"
+"""The mark was taken off."""

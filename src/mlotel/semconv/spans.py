@@ -1,0 +1,27 @@
+"""First words of span names.
+
+Made from registry/ by tools/generate_semconv.py: change the names there.
+"""
+
+from typing import Final
+
+PIPELINE: Final = "pipeline"
+"""One run of a pipeline."""
+COMPONENT: Final = "component"
+"""One run of a component."""
+READ: Final = "read"
+"""A component read an artifact; linked to the span that wrote it."""
+WRITE: Final = "write"
+"""A component wrote an artifact, or changed one that it had read."""
+CHECK: Final = "check"
+"""A check before or after a component."""
+PREDICT: Final = "predict"
+"""A prediction; recorded when its parent is sampled."""
+FEEDBACK: Final = "feedback"
+"""Labels arrived; linked to the predictions they belong to."""
+TRAIN: Final = "train"
+"""A training run."""
+EPOCH: Final = "epoch"
+"""One epoch."""
+STEPS: Final = "steps"
+"""A window of steps."""

@@ -1,0 +1,596 @@
+"""Components: one step of a pipeline, with the artifacts that it reads and writes."""
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from types import FrameType, TracebackType
+from typing import Any, Literal, NoReturn, TypeAlias, TypeVar, cast, overload
+
+from opentelemetry import context
+from opentelemetry.context import Context
+
+from mlotel import _current, _providers, artifacts, metrics
+from mlotel._guard import guard
+from mlotel.errors import InvalidArgumentError, InvalidTypeError
+from mlotel.semconv import attributes as names
+from mlotel.semconv import metrics as specs
+from mlotel.semconv import spans
+from mlotel.tracing import attributes, usage
+from mlotel.tracing.arguments import refuse_unknown, require_choice, require_name, require_text
+from mlotel.tracing.artifacts import TYPES, Recorded, Role, count_rows, default_name, labels_in, record, staleness
+from mlotel.tracing.capture import Captured, PathWatch, Signature, arguments_of, result_of
+from mlotel.tracing.checks import BoundCheck, identifier, run_checks
+from mlotel.tracing.context import parent_context
+from mlotel.tracing.declare import KEYWORDS, Declaration, declare
+from mlotel.tracing.functions import Begin, Execution, wrap
+from mlotel.tracing.runs import Run, taken
+from mlotel.tracing.scope import Records, Scope, span_name
+from mlotel.types import AttributeValue
+
+__all__ = ["Component", "component", "read", "write"]
+
+T = TypeVar("T")
+F = TypeVar("F", bound=Callable[..., Any])
+CheckFunctions: TypeAlias = Callable[..., Any] | Sequence[Callable[..., Any]]
+
+MAX_IDS = 100  # of input.ids and output.ids: for people; the spans carry them all
+
+
+class Component:
+    """A component while it runs; what ``with mlotel.component(…) as c`` gives.
+
+    Its methods return what they are given and, used rightly, never raise, except for a check that was asked to.
+
+    Attributes:
+        name: Name of the component.
+    """
+
+    __slots__ = (
+        "_checked", "_cpu_ns", "_declaration", "_ids", "_kept", "_labels", "_memory", "_peak", "_records", "_removed",
+        "_scope", "_stale", "_trace", "name",
+    )  # fmt: skip
+
+    def __init__(self, name: str, declaration: Declaration) -> None:
+        self.name = name
+        self._declaration = declaration
+        self._scope: Scope | None = None
+        self._records: Records | None = None
+        self._labels: dict[str, AttributeValue] = {}
+        self._kept: dict[Role, dict[str, Any]] = {"input": {}, "output": {}}
+        self._ids: dict[Role, list[str]] = {"input": [], "output": []}
+        self._removed: dict[str, int] = {}
+        self._stale: list[str] = []
+        self._checked: set[BoundCheck] = set()
+        self._cpu_ns = 0
+        self._peak = 0
+        self._trace: usage.AllocationTrace | None = None
+
+    def __repr__(self) -> str:
+        return f"<Component {self.name!r}>"
+
+    # What users call
+
+    def read(
+        self,
+        value: T,
+        *,
+        name: str | None = None,
+        uri: str | None = None,
+        type: str | None = None,
+        **unknown: NoReturn,
+    ) -> T:
+        """Record ``value`` as an input, and return it.
+
+        The content is hashed now, so call it before the value is changed. Checks in ``before=`` run as soon as what
+        they ask for was read.
+
+        Args:
+            value: A table, array, model, file path or URI (a ``str`` is one of these), or any plain value.
+            name: What people call it; by default the file's name, or the name of the value's type.
+            uri: Where it came from, when that is not the value itself. Credentials and query are left out.
+            type: ``dataset``, ``features``, ``model``, ``predictions``, ``labels``, ``reference``, ``checkpoint``,
+                ``metrics``, ``file`` or ``other``; inferred by default.
+
+        Raises:
+            InvalidTypeError: If ``name``, ``uri`` or ``type`` is no string, or a keyword is unknown.
+            InvalidArgumentError: If ``name`` is empty or ``type`` is none of the above.
+            CheckFailed: If a check in ``before=`` fails and the component has ``on_failure="raise"``.
+
+        Example:
+            >>> import mlotel
+            >>> with mlotel.component("clean") as c:
+            ...     rows = c.read([1.0, 2.0, 400.0], name="raw")
+        """
+        refuse_unknown("read", unknown, ("name", "uri", "type"))
+        self._artifact("read", "input", value, name, uri, type)
+        return value
+
+    def write(
+        self,
+        value: T,
+        *,
+        name: str | None = None,
+        uri: str | None = None,
+        type: str | None = None,
+        **unknown: NoReturn,
+    ) -> T:
+        """Record ``value`` as an output, and return it. Arguments and errors are those of ``read``.
+
+        Give a path after the file was written: its content is hashed now.
+
+        Example:
+            >>> import mlotel
+            >>> with mlotel.component("clean") as c:
+            ...     kept = c.write([1.0, 2.0], name="clean")
+        """
+        refuse_unknown("write", unknown, ("name", "uri", "type"))
+        self._artifact("write", "output", value, name, uri, type)
+        return value
+
+    def removed(self, rows: int, *, reason: str, **unknown: NoReturn) -> None:
+        """Say that ``rows`` rows were taken out, and why. Calls with the same reason add up.
+
+        Args:
+            rows: How many; zero or more.
+            reason: A short word that repeats from run to run: ``outlier``, ``missing``, ``duplicate``. It becomes a
+                metric attribute, so it must not contain values of the data.
+
+        Raises:
+            InvalidTypeError: If ``rows`` is no integer, ``reason`` no string, or a keyword is unknown.
+            InvalidArgumentError: If ``rows`` is negative or ``reason`` empty.
+
+        Example:
+            >>> import mlotel
+            >>> with mlotel.component("clean") as c:
+            ...     c.removed(312, reason="outlier")
+        """
+        refuse_unknown("removed", unknown, ("reason",))
+        count = attributes.attribute(rows)
+        if isinstance(count, bool) or not isinstance(count, int):
+            raise InvalidTypeError(f"removed() got {count!r} rows. Pass how many rows were removed, as an integer.")
+        if count < 0:
+            raise InvalidArgumentError(f"removed() got {count} rows. Pass zero or more: rows added are no removal.")
+        why = attributes.key(require_text("removed", "reason", reason))
+        self._removed[why] = self._removed.get(why, 0) + count
+        if self._scope is not None:
+            with guard("count removed rows"):
+                labels = {
+                    names.ML_REMOVAL_REASON: why,
+                    names.ML_COMPONENT_NAME: str(self._labels[names.ML_COMPONENT_NAME]),
+                }
+                metrics.add(specs.ML_DATA_ROWS_REMOVED, count, labels, self._scope.context)
+
+    def param(self, **params: Any) -> None:
+        """Record settings that this execution used, as ``ml.param.<key>``.
+
+        Values may be anything; numbers, words and short lists are kept as they are, dicts are flattened one level,
+        other things are described by their type. What looks like a secret (``password``, ``api_key``) is redacted.
+
+        Example:
+            >>> import mlotel
+            >>> with mlotel.component("train") as c:
+            ...     c.param(depth=6, loss="absolute_error")
+        """
+        if self._scope is not None:
+            with guard("record params"):
+                self._scope.set(attributes.params(names.ML_PARAM_TEMPLATE, params))
+
+    # Called by the context manager, the decorator and the functions below
+
+    def _begin(self, caller: FrameType | None) -> None:
+        parent = parent_context()
+        if _current.is_suppressed(parent):
+            return
+        run = cast("Run | None", parent.get(_current.RUN))
+        outer = cast("Component | None", parent.get(_current.COMPONENT))
+        scope = Scope(outer._scope if outer is not None else None if run is None else run._scope)
+        self._records = None if run is None else run._records
+        self._labels = {names.ML_COMPONENT_NAME: attributes.text(self.name)}
+        run_id = _current.run_id(parent)
+        if run_id is not None:
+            self._labels[names.ML_RUN_ID] = attributes.text(run_id)
+        scope.attributes = {**self._labels, **self._declaration.attributes}
+        if caller is not None:
+            scope.attributes[names.CODE_FUNCTION_NAME] = _code_name(caller)
+        scope.open(span_name(spans.COMPONENT, self.name), parent, {_current.COMPONENT: self})
+        self._scope = scope
+        if self._declaration.memory == "trace":
+            self._trace = usage.AllocationTrace.start()
+        self._peak = usage.process_peak()
+
+    def _attach(self) -> None:
+        if self._scope is not None:
+            self._scope.attach()
+        self._cpu_ns -= usage.cpu_ns()
+
+    def _detach(self) -> None:
+        self._cpu_ns += usage.cpu_ns()
+        if self._scope is not None:
+            self._scope.detach()
+
+    def _is_recording(self) -> bool:
+        return self._scope is not None and self._scope.span.is_recording()
+
+    def _artifact(self, call: str, role: Role, value: Any, name: str | None, uri: str | None, kind: str | None) -> None:
+        _require_artifact(call, name, uri, kind)
+        recorded = self._record(role, value, name, uri, kind)
+        self._keep(
+            role, recorded.name if recorded is not None else default_name(value) if name is None else name, value
+        )
+        if role == "input":
+            self._check_ready()
+
+    def _record(
+        self,
+        role: Role,
+        value: Any,
+        name: str | None,
+        uri: str | None = None,
+        kind: str | None = None,
+        earlier: Recorded | None = None,
+    ) -> Recorded | None:
+        if self._scope is None:
+            return None
+        with guard("record an artifact"):
+            if not self._scope.span.is_recording():
+                # Sampled out, or only metrics are listened to: no span would carry the identity, so none is made.
+                rows = artifacts.shape_of(value)[0]
+                if rows is not None:
+                    count_rows(rows, role, self._labels, self._scope.context)
+                return None
+            recorded = record(
+                value,
+                role,
+                self._scope.context,
+                name=name,
+                uri=uri,
+                type=kind,
+                labels=self._labels,
+                records=self._records,
+                earlier=earlier,
+            )
+            self._ids["input" if role == "input" else "output"].append(recorded.identity.id)
+            if role == "input" and self._declaration.stale_after_s is not None:
+                reason = staleness(recorded, value, self._declaration.stale_after_s)
+                if reason is not None:
+                    self._stale.append(reason)
+            return recorded
+        return None
+
+    def _capture(self, role: Role, captured: Captured) -> None:
+        for name, value in captured.artifacts:
+            self._record(role, value, name)
+        if self._scope is not None:
+            self._scope.set(attributes.params(names.ML_PARAM_TEMPLATE, captured.params))
+            if captured.omitted:
+                before = cast("int", self._scope.attributes.get(names.ML_ARTIFACT_LINKS_OMITTED, 0))
+                self._scope.set({names.ML_ARTIFACT_LINKS_OMITTED: before + captured.omitted})
+
+    def _keep(self, role: Role, name: str, value: Any) -> None:
+        """Hold a value that a check asks for by this name, and no other: what the user deletes must go."""
+        spelled = identifier(name)
+        if any(check.wants(spelled) for check in self._declaration.checks):
+            self._kept[role][spelled] = value
+
+    def _check_ready(self) -> None:
+        """Run the checks before whose inputs are all there."""
+        kept = self._kept["input"]
+        self._run_checks([check for check in self._declaration.before if check.wanted and check.is_ready(kept)], kept)
+
+    def _run_checks_without_inputs(self) -> None:
+        """Run the checks before that ask for nothing: they look at the world outside."""
+        self._run_checks([check for check in self._declaration.before if check.accepted == frozenset()], {})
+
+    def _run_remaining_checks(self) -> None:
+        """Run what could not run earlier: checks before that never got their input, and all checks after."""
+        self._run_checks(self._declaration.before, self._kept["input"])
+        # A check after may compare, so it may ask for inputs too; an output of the same name goes first.
+        self._run_checks(self._declaration.after, {**self._kept["input"], **self._kept["output"]})
+
+    def _run_checks(self, checks: Sequence[BoundCheck], values: Mapping[str, Any]) -> None:
+        due = [check for check in checks if check not in self._checked]
+        self._checked.update(due)
+        if due and (self._scope is not None or self._declaration.must_check):
+            run_checks(
+                due,
+                values,
+                scope=self._scope,
+                labels=self._labels,
+                on_failure=self._declaration.on_failure,
+                records=self._records,
+            )
+
+    def _finish(self, error: BaseException | None) -> None:
+        self._kept = {"input": {}, "output": {}}
+        scope = self._scope
+        self._detach()
+        if scope is None:
+            return
+        with guard("end a component"):
+            labels = {**self._declaration.labels, names.ML_COMPONENT_NAME: str(self._labels[names.ML_COMPONENT_NAME])}
+            scope.set(self._facts(labels, scope.context))
+            error_type = scope.close(spans.COMPONENT, self.name, error, self._records)
+            if error_type is not None:
+                labels = {**labels, names.ERROR_TYPE: error_type}
+            metrics.record(specs.ML_COMPONENT_DURATION, scope.elapsed_ns / 1e9, labels, scope.context)
+
+    def _facts(self, labels: dict[str, str], ctx: Context) -> dict[str, AttributeValue]:
+        cpu_s = max(0, self._cpu_ns) / 1e9
+        facts: dict[str, AttributeValue] = {names.ML_COMPONENT_CPU_TIME: cpu_s}
+        metrics.record(specs.ML_COMPONENT_CPU_TIME, cpu_s, labels, ctx)
+        memory = usage.process_peak() - self._peak if self._trace is None else self._trace.stop()
+        if memory > 0:
+            facts[names.ML_COMPONENT_MEMORY_PEAK] = memory
+            metrics.record(specs.ML_COMPONENT_MEMORY_PEAK, memory, labels, ctx)
+        for key, ids in (
+            (names.ML_COMPONENT_INPUT_IDS, self._ids["input"]),
+            (names.ML_COMPONENT_OUTPUT_IDS, self._ids["output"]),
+        ):
+            if ids:
+                facts[key] = ids[:MAX_IDS]
+        for reason, rows in self._removed.items():
+            facts[f"{names.ML_REMOVAL_ROWS_TEMPLATE}.{reason}"] = rows
+        if self._stale:
+            facts[names.ML_COMPONENT_STALENESS] = self._stale[:MAX_IDS]
+        return facts
+
+
+class ComponentCalls:
+    """What ``mlotel.component(…)`` returns: a context manager, and a decorator for functions of every kind."""
+
+    __slots__ = ("_declaration", "_name", "_open")
+
+    def __init__(self, name: str | None, declaration: Declaration) -> None:
+        self._name = name
+        self._declaration = declaration
+        self._open: list[Component] = []
+
+    def __call__(self, function: F) -> F:
+        """Make every call of ``function`` an execution of the component. Its kind, signature and type stay."""
+        return wrap(function, "component", self._calls_of)
+
+    def _calls_of(self, function: Callable[..., Any]) -> Begin:
+        signature = Signature(function, "component")
+        name = self._name or signature.name
+        declaration = self._declaration.for_function(function)
+        always = declaration.must_check
+
+        def begin(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Execution | None:
+            if not always and not _providers.is_listening():
+                return None
+            return _Call(_begun(name, declaration), signature)
+
+        return begin
+
+    def __enter__(self) -> Component:
+        if self._name is None:
+            raise InvalidArgumentError(
+                "component() as a context manager needs a name: with mlotel.component('clean') as c: …"
+            )
+        made = _begun(self._name, self._declaration, sys._getframe(1))
+        made._attach()
+        try:
+            made._run_checks_without_inputs()
+        except BaseException as error:
+            made._finish(error)
+            raise
+        self._open.append(made)
+        return made
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        made = taken(self._open, context.get_value(_current.COMPONENT))
+        if error is None:
+            try:
+                made._run_remaining_checks()
+            except BaseException as failed:
+                made._finish(failed)
+                raise
+        made._finish(error)
+
+
+def _begun(name: str, declaration: Declaration, caller: FrameType | None = None) -> Component:
+    """An execution that has begun; nothing is current yet."""
+    made = Component(name, declaration)
+    if _providers.is_listening():
+        with guard("begin a component"):
+            made._begin(caller)
+    return made
+
+
+class _Call:
+    """One call of a decorated function."""
+
+    __slots__ = ("_component", "_paths", "_read", "_signature", "attach", "detach", "finish")
+
+    def __init__(self, component: Component, signature: Signature) -> None:
+        self._component = component
+        self._signature = signature
+        self._paths: PathWatch | None = None
+        self._read: dict[str, Recorded | None] = {}
+        self.attach = component._attach
+        self.detach = component._detach
+        self.finish = component._finish
+
+    def inputs(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """Record the arguments, then run the checks before the call."""
+        component = self._component
+        with guard("record the arguments of a function"):
+            arguments = self._signature.arguments(args, kwargs)
+            for name, value in arguments.items():
+                component._keep("input", name, value)
+            if component._is_recording():
+                renames = component._declaration.inputs
+                component._capture("input", arguments_of(arguments, renames))
+                self._paths = PathWatch(arguments, renames)
+                for name, path in self._paths.existing():
+                    self._read[name] = component._record("input", path, name)
+        component._run_checks_without_inputs()
+        component._check_ready()
+
+    def outputs(self, result: Any) -> None:
+        """Record the result, then run the checks after the call."""
+        component = self._component
+        with guard("record the result of a function"):
+            captured = result_of(result, self._signature.name, component._declaration.outputs)
+            for name, value in (*captured.artifacts, *captured.params.items()):
+                component._keep("output", name, value)
+                component._keep("output", name.rpartition(".")[2], value)
+            component._keep("output", "result", result)
+            if component._is_recording():
+                component._capture("output", captured)
+                for name, path, changed in self._paths.made(result) if self._paths is not None else ():
+                    component._record("mutated" if changed else "output", path, name, earlier=self._read.get(name))
+        component._run_remaining_checks()
+
+
+def _code_name(frame: FrameType) -> str:
+    code = frame.f_code
+    function = getattr(code, "co_qualname", code.co_name)  # co_qualname is new in Python 3.11
+    return attributes.text(f"{frame.f_globals.get('__name__', '')}.{function}")
+
+
+def _require_artifact(call: str, name: str | None, uri: str | None, kind: str | None) -> None:
+    if name is not None:
+        require_text(call, "name", name)
+    if uri is not None:
+        require_text(call, "uri", uri)
+    if kind is not None:
+        require_choice(call, "type", kind, TYPES)
+
+
+def _artifact(call: str, role: Role, value: Any, name: str | None, uri: str | None, kind: str | None) -> None:
+    """Record an artifact of the current component; outside one, of the current span, or alone."""
+    ctx = parent_context()
+    current = cast("Component | None", ctx.get(_current.COMPONENT))
+    if current is not None:
+        current._artifact(call, role, value, name, uri, kind)
+        return
+    _require_artifact(call, name, uri, kind)
+    if not _providers.is_listening() or _current.is_suppressed(ctx):
+        return
+    with guard("record an artifact"):
+        run = cast("Run | None", ctx.get(_current.RUN))
+        records = None if run is None else run._records
+        record(value, role, ctx, name=name, uri=uri, type=kind, labels=labels_in(ctx), records=records)
+
+
+@overload
+def component(function: F, /) -> F: ...
+@overload
+def component(
+    name: str | None = None,
+    *,
+    type: str | None = None,
+    owner: str | None = None,
+    description: str | None = None,
+    before: CheckFunctions = (),
+    after: CheckFunctions = (),
+    on_failure: Literal["record", "warn", "raise"] = "record",
+    stale_after_s: float | None = None,
+    memory: Literal["trace"] | None = None,
+    inputs: Mapping[str, str] | None = None,
+    outputs: str | Sequence[str] | None = None,
+) -> ComponentCalls: ...
+def component(
+    name: Any = None,
+    *,
+    type: str | None = None,
+    owner: str | None = None,
+    description: str | None = None,
+    before: CheckFunctions = (),
+    after: CheckFunctions = (),
+    on_failure: str = "record",
+    stale_after_s: float | None = None,
+    memory: str | None = None,
+    inputs: Mapping[str, str] | None = None,
+    outputs: str | Sequence[str] | None = None,
+    **unknown: Any,
+) -> Any:
+    """One step of a pipeline: a context manager, or a decorator, bare or with arguments.
+
+    Each execution is a span with its CPU time and memory, a child of the current component or pipeline, and a record
+    in ``ml.component.duration``. Decorated functions turn data, models and paths into artifacts and scalars into
+    params; they may be async, generators or methods.
+
+    Args:
+        name: Name of the component; a decorated function's own by default.
+        type: What kind of step it is, a word that repeats: ``ingest``, ``transform``, ``train``, ``evaluate``.
+        owner: Who to ask.
+        description: One line; the first of the function's docstring by default.
+        before: Checks of the inputs: functions whose parameters are names of inputs. ``clean-flights`` is asked for as
+            ``clean_flights``. They return a bool, a ``Check`` or None, or raise AssertionError.
+        after: Checks of the outputs, likewise; ``result`` is what a decorated function returned.
+        on_failure: What a failed check does: ``record`` it, ``warn`` as well, or ``raise`` CheckFailed.
+        stale_after_s: Age in seconds from which an input is reported in ``ml.component.staleness``.
+        memory: ``"trace"`` measures what Python allocates (slow); by default the rise of the process's peak.
+        inputs: Artifact names by parameter, for decorated functions.
+        outputs: Name of the result, or names of its parts.
+
+    Raises:
+        InvalidTypeError: If an argument has the wrong type, or a keyword is unknown.
+        InvalidArgumentError: If a name is empty, ``on_failure`` is unknown, or a check asks for a parameter that the
+            decorated function does not have.
+
+    Example:
+        >>> import mlotel
+        >>> with mlotel.component("clean", type="transform") as c:
+        ...     raw = c.read([3.0, 4.0, 999.0], name="raw")
+        ...     kept = c.write([v for v in raw if v < 100], name="clean")
+        ...     c.removed(len(raw) - len(kept), reason="outlier")
+        >>> @mlotel.component
+        ... def mean(values, digits=2):
+        ...     return round(sum(values) / len(values), digits)
+        >>> mean([3.0, 4.0])
+        3.5
+    """
+    refuse_unknown("component", unknown, ("name", *KEYWORDS))
+    function = None
+    if name is not None and not isinstance(name, str):
+        if not callable(name) and not isinstance(name, staticmethod | classmethod):
+            require_name("component", name)
+        function, name = name, None
+    declaration = declare(type, owner, description, before, after, on_failure, stale_after_s, memory, inputs, outputs)
+    calls = ComponentCalls(None if name is None else require_name("component", name), declaration)
+    return calls if function is None else calls(function)
+
+
+def read(
+    value: T,
+    *,
+    name: str | None = None,
+    uri: str | None = None,
+    type: str | None = None,
+    **unknown: NoReturn,
+) -> T:
+    """Record ``value`` as an input of the current component, and return it.
+
+    Outside a component the span belongs to the current span, or stands alone. Arguments and errors are those of
+    ``Component.read``.
+
+    Example:
+        >>> import mlotel
+        >>> rows = mlotel.read([1.0, 2.0], name="raw")
+    """
+    refuse_unknown("read", unknown, ("name", "uri", "type"))
+    _artifact("read", "input", value, name, uri, type)
+    return value
+
+
+def write(
+    value: T,
+    *,
+    name: str | None = None,
+    uri: str | None = None,
+    type: str | None = None,
+    **unknown: NoReturn,
+) -> T:
+    """Record ``value`` as an output of the current component, and return it. See ``read``.
+
+    Example:
+        >>> import mlotel
+        >>> kept = mlotel.write([1.0, 2.0], name="clean")
+    """
+    refuse_unknown("write", unknown, ("name", "uri", "type"))
+    _artifact("write", "output", value, name, uri, type)
+    return value

@@ -1,0 +1,197 @@
+"""Decorating functions of every kind: plain, async, generators, async generators, static and class methods."""
+
+import functools
+import inspect
+from collections.abc import AsyncGenerator, Callable, Generator
+from typing import Any, Protocol, TypeVar, cast
+
+from mlotel.errors import InvalidTypeError
+
+F = TypeVar("F")
+
+
+class Execution(Protocol):
+    """One call of a decorated function, while it runs."""
+
+    def attach(self) -> None:
+        """Make the execution current."""
+
+    def detach(self) -> None:
+        """Make current again what was before."""
+
+    def inputs(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """The function is about to be called with these. May raise CheckFailed."""
+
+    def outputs(self, result: Any) -> None:
+        """The function returned. May raise CheckFailed."""
+
+    def finish(self, error: BaseException | None) -> None:
+        """The call is over; ``error`` is on its way to the caller."""
+
+
+Begin = Callable[[tuple[Any, ...], dict[str, Any]], Execution | None]
+"""Starts an execution; None when there is nothing to do but call the function."""
+
+
+def wrap(function: F, word: str, make: Callable[[Callable[..., Any]], Begin]) -> F:
+    """``function`` with an execution around each call; its kind, signature and type stay.
+
+    Args:
+        function: What was decorated.
+        word: ``pipeline`` or ``component``, for messages.
+        make: Called once with the function; returns what begins an execution.
+
+    Raises:
+        InvalidTypeError: If ``function`` is a class or cannot be called.
+    """
+    if isinstance(function, staticmethod | classmethod):
+        return cast("F", type(function)(wrap(function.__func__, word, make)))
+    if isinstance(function, type):
+        raise InvalidTypeError(
+            f"@mlotel.{word} was put on the class {function.__qualname__}. Put it on the methods that do the work."
+        )
+    if not callable(function):
+        raise InvalidTypeError(
+            f"mlotel.{word}() got a {type(function).__qualname__}. Pass a name (a string), or decorate a function."
+        )
+    begin = make(function)
+    if inspect.isasyncgenfunction(function):
+        wrapper: Any = _async_generator(function, begin)
+    elif inspect.iscoroutinefunction(function):
+        wrapper = _coroutine(function, begin)
+    elif inspect.isgeneratorfunction(function):
+        wrapper = _generator(function, begin)
+    else:
+        wrapper = _plain(function, begin)
+    return cast("F", functools.wraps(function)(wrapper))
+
+
+def _plain(function: Callable[..., Any], begin: Begin) -> Callable[..., Any]:
+    def call(*args: Any, **kwargs: Any) -> Any:
+        execution = begin(args, kwargs)
+        if execution is None:
+            return function(*args, **kwargs)
+        execution.attach()
+        try:
+            execution.inputs(args, kwargs)
+            result = function(*args, **kwargs)
+            execution.outputs(result)
+        except BaseException as error:
+            execution.finish(error)
+            raise
+        execution.finish(None)
+        return result
+
+    return call
+
+
+def _coroutine(function: Callable[..., Any], begin: Begin) -> Callable[..., Any]:
+    async def call(*args: Any, **kwargs: Any) -> Any:
+        execution = begin(args, kwargs)
+        if execution is None:
+            return await function(*args, **kwargs)
+        execution.attach()
+        try:
+            execution.inputs(args, kwargs)
+            result = await function(*args, **kwargs)
+            execution.outputs(result)
+        except BaseException as error:
+            execution.finish(error)
+            raise
+        execution.finish(None)
+        return result
+
+    return call
+
+
+def _generator(function: Callable[..., Any], begin: Begin) -> Callable[..., Any]:
+    def call(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
+        execution = begin(args, kwargs)
+        if execution is None:
+            return (yield from function(*args, **kwargs))
+        body: Generator[Any, Any, Any] | None = None
+
+        def start(_: None) -> Any:
+            nonlocal body
+            execution.inputs(args, kwargs)
+            body = function(*args, **kwargs)
+            return next(body)
+
+        def advance(step: Callable[[Any], Any], value: Any) -> tuple[bool, Any]:
+            # Current only while the body runs: a consumer's spans must not become children of the generator's.
+            execution.attach()
+            try:
+                return True, step(value)
+            except StopIteration as stop:
+                return False, stop.value
+            finally:
+                execution.detach()
+
+        try:
+            going, item = advance(start, None)
+            while going and body is not None:
+                try:
+                    sent = yield item
+                except GeneratorExit:
+                    advance(lambda _: body.close(), None)
+                    raise
+                except BaseException as thrown:
+                    going, item = advance(body.throw, thrown)
+                else:
+                    going, item = advance(body.send, sent)
+            if item is not None:
+                execution.attach()
+                try:
+                    execution.outputs(item)
+                finally:
+                    execution.detach()
+        except BaseException as error:
+            execution.finish(error)
+            raise
+        execution.finish(None)
+        return item
+
+    return call
+
+
+def _async_generator(function: Callable[..., Any], begin: Begin) -> Callable[..., Any]:
+    async def call(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
+        execution = begin(args, kwargs)
+        body: AsyncGenerator[Any, Any] = function(*args, **kwargs)
+
+        async def advance(step: Callable[[Any], Any], value: Any) -> tuple[bool, Any]:
+            if execution is not None:
+                execution.attach()
+            try:
+                return True, await step(value)
+            except StopAsyncIteration:
+                return False, None
+            finally:
+                if execution is not None:
+                    execution.detach()
+
+        async def start(_: None) -> Any:
+            if execution is not None:
+                execution.inputs(args, kwargs)
+            return await anext(body)
+
+        try:
+            going, item = await advance(start, None)
+            while going:
+                try:
+                    sent = yield item
+                except GeneratorExit:
+                    await advance(lambda _: body.aclose(), None)
+                    raise
+                except BaseException as thrown:
+                    going, item = await advance(body.athrow, thrown)
+                else:
+                    going, item = await advance(body.asend, sent)
+        except BaseException as error:
+            if execution is not None:
+                execution.finish(error)
+            raise
+        if execution is not None:
+            execution.finish(None)
+
+    return call

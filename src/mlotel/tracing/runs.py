@@ -1,0 +1,271 @@
+"""Pipelines: one execution of a named graph of components is a run."""
+
+import uuid
+from collections.abc import Callable, Mapping
+from types import TracebackType
+from typing import Any, Literal, TypeVar, cast, overload
+
+from opentelemetry import baggage, context, trace
+from opentelemetry.context import Context
+
+from mlotel import _current, _guard, _providers, _settings, logs, metrics
+from mlotel._guard import guard
+from mlotel.errors import InvalidArgumentError
+from mlotel.semconv import attributes as names
+from mlotel.semconv import events, spans
+from mlotel.semconv import metrics as specs
+from mlotel.tracing import attributes
+from mlotel.tracing.arguments import refuse_unknown, require_mapping, require_name, require_text
+from mlotel.tracing.capture import Signature, arguments_of
+from mlotel.tracing.context import parent_context
+from mlotel.tracing.functions import Begin, Execution, wrap
+from mlotel.tracing.scope import Records, Scope, is_failure, span_name
+from mlotel.types import AttributeValue
+
+__all__ = ["Run", "new_run_id", "pipeline"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def _random_run_id() -> str:
+    return uuid.uuid4().hex
+
+
+new_run_id: Callable[[], str] = _random_run_id
+"""Makes run ids; ``mlotel.testing`` replaces it."""
+
+
+class Run:
+    """One execution of a pipeline; what ``with mlotel.pipeline(…) as run`` gives.
+
+    Attributes:
+        id: Names the run in every process that takes part; 32 hex digits unless ``run_id=`` was given.
+        trace_id: 32 hex digits; all zeros while nobody records.
+        status: ``running``, then ``ok`` or ``error``.
+    """
+
+    __slots__ = ("_name", "_records", "_scope", "id", "status", "trace_id")
+
+    def __init__(self, name: str, run_id: str) -> None:
+        self.id = run_id
+        self.trace_id = "0" * 32
+        self.status: Literal["running", "ok", "error"] = "running"
+        self._name = name
+        self._scope: Scope | None = None
+        self._records: Records | None = None
+
+    def __repr__(self) -> str:
+        return f"<Run {self.id} of {self._name!r}: {self.status}>"
+
+    def _begin(self, extra: dict[str, AttributeValue], parent: Context) -> None:
+        outer = cast("Run | None", parent.get(_current.RUN))
+        scope = Scope(None if outer is None else outer._scope)
+        scope.attributes = {
+            names.ML_PIPELINE_NAME: attributes.text(self._name),
+            names.ML_RUN_ID: attributes.text(self.id),
+            **extra,
+        }
+        ctx = baggage.set_baggage(_current.RUN_ID_BAGGAGE, self.id, parent)
+        # A pipeline begins anew: a component around it is its parent by the span, not the one that reads and writes.
+        scope.open(span_name(spans.PIPELINE, self._name), ctx, {_current.RUN: self, _current.COMPONENT: None})
+        self._scope = scope
+        self.trace_id = trace.format_trace_id(scope.span.get_span_context().trace_id)
+        if outer is not None:
+            self._records = outer._records
+        elif _settings.current.on_run_end is not None:
+            self._records = []
+        _say_if_sampled_out(scope.span)
+        logs.emit(events.ML_RUN_STARTED, f"pipeline {self._name} started", scope.attributes, scope.context)
+
+    def _attach(self) -> None:
+        if self._scope is not None:
+            self._scope.attach()
+
+    def _detach(self) -> None:
+        if self._scope is not None:
+            self._scope.detach()
+
+    def _finish(self, error: BaseException | None) -> None:
+        self.status = "ok" if error is None or not is_failure(error) else "error"
+        scope = self._scope
+        if scope is None:
+            return
+        scope.detach()
+        with guard("end a pipeline"):
+            scope.set({names.ML_RUN_STATUS: self.status})
+            error_type = scope.close(spans.PIPELINE, self._name, error, self._records)
+            labels = {names.ML_PIPELINE_NAME: attributes.text(self._name)}
+            if error_type is not None:
+                labels[names.ERROR_TYPE] = error_type
+            metrics.record(specs.ML_PIPELINE_DURATION, scope.elapsed_ns / 1e9, labels, scope.context)
+            if scope.outer is None and self._records is not None and _settings.current.on_run_end is not None:
+                _settings.current.on_run_end(self._records)
+
+
+def _say_if_sampled_out(span: trace.Span) -> None:
+    if not span.is_recording() and _providers.tracer_provider() is not None:
+        _guard.say_once(
+            ("sampled out",),
+            "The sampler of this application dropped a pipeline, so its run has no spans: no tree, no lineage. "
+            "Keep spans named 'pipeline …' (or set OTEL_TRACES_SAMPLER=parentbased_always_on).",
+        )
+
+
+class Pipeline:
+    """What ``mlotel.pipeline(…)`` returns: a context manager, and a decorator for functions of every kind."""
+
+    __slots__ = ("_attributes", "_name", "_open", "_run_id")
+
+    def __init__(
+        self,
+        name: str | None,
+        experiment: str | None,
+        params: Mapping[str, Any] | None,
+        tags: Mapping[str, Any] | None,
+        run_id: str | None,
+    ) -> None:
+        self._name = None if name is None else require_name("pipeline", name)
+        self._run_id = None if run_id is None else require_text("pipeline", "run_id", run_id)
+        self._attributes: dict[str, AttributeValue] = {}
+        if experiment is not None:
+            experiment = require_text("pipeline", "experiment", experiment)
+            self._attributes[names.ML_EXPERIMENT_NAME] = attributes.text(experiment)
+        if params:
+            self._attributes.update(
+                attributes.params(names.ML_PARAM_TEMPLATE, require_mapping("pipeline", "params", params))
+            )
+        if tags:
+            for key, value in attributes.params(
+                names.ML_TAG_TEMPLATE, require_mapping("pipeline", "tags", tags), limit=32
+            ).items():
+                self._attributes[key] = value if isinstance(value, str) else str(value)
+        self._open: list[Run] = []
+
+    def __call__(self, function: F) -> F:
+        """Make every call of ``function`` one run. Its kind, signature and type stay; scalar arguments are params."""
+        return wrap(function, "pipeline", self._calls_of)
+
+    def _calls_of(self, function: Callable[..., Any]) -> Begin:
+        signature = Signature(function, "pipeline")
+        name = self._name or signature.name
+
+        def begin(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Execution | None:
+            if not _providers.is_listening():
+                return None
+            extra: dict[str, AttributeValue] = {}
+            with guard("record the arguments of a pipeline"):
+                params = arguments_of(signature.arguments(args, kwargs), {}).params
+                extra = attributes.params(names.ML_PARAM_TEMPLATE, params)
+            return _Call(self._begun(name, extra))
+
+        return begin
+
+    def __enter__(self) -> Run:
+        if self._name is None:
+            raise InvalidArgumentError(
+                "pipeline() as a context manager needs a name: with mlotel.pipeline('nightly') as run: …"
+            )
+        run = self._begun(self._name, {})
+        run._attach()
+        self._open.append(run)
+        return run
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        taken(self._open, context.get_value(_current.RUN))._finish(error)
+
+    def _begun(self, name: str, extra: dict[str, AttributeValue]) -> Run:
+        """A run that has begun; nothing is current yet."""
+        if not _providers.is_listening():
+            return Run(name, self._run_id or new_run_id())
+        run = None
+        with guard("begin a pipeline"):
+            parent = parent_context()
+            run = Run(name, self._run_id or _current.run_id(parent) or new_run_id())
+            if not _current.is_suppressed(parent):
+                run._begin({**extra, **self._attributes}, parent)
+        return Run(name, self._run_id or new_run_id()) if run is None else run
+
+
+class _Call:
+    """One call of a decorated function."""
+
+    __slots__ = ("attach", "detach", "finish")
+
+    def __init__(self, run: Run) -> None:
+        self.attach = run._attach
+        self.detach = run._detach
+        self.finish = run._finish
+
+    def inputs(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """The params were recorded at the beginning."""
+
+    def outputs(self, result: Any) -> None:
+        """What a pipeline returns was written by one of its components."""
+
+
+Open = TypeVar("Open")
+
+
+def taken(open_ones: list[Open], current: object) -> Open:
+    """Take the execution that ends from those open: the current one, for one declaration may be open several times."""
+    for index in range(len(open_ones) - 1, -1, -1):
+        if open_ones[index] is current:
+            return open_ones.pop(index)
+    return open_ones.pop()
+
+
+@overload
+def pipeline(function: F, /) -> F: ...
+@overload
+def pipeline(
+    name: str | None = None,
+    *,
+    experiment: str | None = None,
+    params: Mapping[str, Any] | None = None,
+    tags: Mapping[str, Any] | None = None,
+    run_id: str | None = None,
+) -> Pipeline: ...
+def pipeline(
+    name: Any = None,
+    *,
+    experiment: str | None = None,
+    params: Mapping[str, Any] | None = None,
+    tags: Mapping[str, Any] | None = None,
+    run_id: str | None = None,
+    **unknown: Any,
+) -> Any:
+    """A named graph of components: a context manager, or a decorator, bare or with arguments.
+
+    Each execution is a run: a span around its components, an ``ml.run.started`` event that leaves at once, and a
+    record in ``ml.pipeline.duration``. A pipeline inside another, or in a child process that inherited
+    ``TRACEPARENT`` and ``BAGGAGE``, belongs to the same run.
+
+    Args:
+        name: Name of the pipeline; a decorated function's own by default.
+        experiment: What the run is compared with.
+        params: Settings, recorded as ``ml.param.<key>``. Secrets by their names are redacted.
+        tags: Words to find the run by, recorded as ``ml.tag.<key>``.
+        run_id: Id to share between processes that do not inherit the environment; random by default.
+
+    Raises:
+        InvalidTypeError: If an argument has the wrong type, or a keyword is unknown.
+        InvalidArgumentError: If a name is empty.
+
+    Example:
+        >>> import mlotel
+        >>> with mlotel.pipeline("flight-delays", params={"months": 6}) as run:
+        ...     with mlotel.component("ingest"):
+        ...         rows = [1, 2, 3]
+        >>> run.status
+        'ok'
+    """
+    refuse_unknown("pipeline", unknown, ("name", "experiment", "params", "tags", "run_id"))
+    function = None
+    if name is not None and not isinstance(name, str):
+        if not callable(name) and not isinstance(name, staticmethod | classmethod):
+            require_name("pipeline", name)
+        function, name = name, None
+    calls = Pipeline(name, experiment, params, tags, run_id)
+    return calls if function is None else calls(function)

@@ -5,9 +5,11 @@ from typing import Protocol
 from opentelemetry import baggage, context
 from opentelemetry.context import _SUPPRESS_INSTRUMENTATION_KEY, Context
 
+from mlotel.semconv.attributes import ML_RUN_ID
+
 RUN = context.create_key("mlotel-run")
 COMPONENT = context.create_key("mlotel-component")
-RUN_ID_BAGGAGE = "ml.run.id"
+RUN_ID_BAGGAGE = ML_RUN_ID
 
 # opentelemetry.instrumentation.utils sets the key that the API creates and, for older code, the plain word.
 _SUPPRESS_KEYS = (_SUPPRESS_INSTRUMENTATION_KEY, "suppress_instrumentation")

@@ -28,6 +28,7 @@ class Providers:
 _override = Providers()
 _cache: dict[tuple[str, str], Any] = {}
 _generation = 0
+_real: dict[type, bool] = {}
 
 
 def use(providers: Providers) -> Providers:
@@ -53,10 +54,11 @@ def generation() -> int:
 def _is_real(provider: object) -> bool:
     """Whether ``provider`` records at all: proxies stand for a provider not yet set, no-ops for none."""
     kind = type(provider)
-    return not (
-        kind.__module__.startswith("opentelemetry.")
-        and kind.__name__.lstrip("_").startswith(("Proxy", "NoOp", "Default"))
-    )
+    known = _real.get(kind)
+    if known is None:
+        silent = kind.__name__.lstrip("_").startswith(("Proxy", "NoOp", "Default"))
+        known = _real[kind] = not (kind.__module__.startswith("opentelemetry.") and silent)
+    return known
 
 
 def tracer_provider() -> trace.TracerProvider | None:

@@ -90,7 +90,7 @@ class Capture:
         self.clock = Clock()
         resource = Resource({"service.name": "test"})
         self._spans = InMemorySpanExporter()
-        self._logs = InMemoryLogRecordExporter()
+        self._logs = InMemoryLogRecordExporter()  # type: ignore[no-untyped-call]  # not annotated in the SDK
         self._reader = InMemoryMetricReader()
         self.tracer_provider: TracerProvider = TracerProvider(
             sampler=ALWAYS_ON, resource=resource, id_generator=CountingIds(), shutdown_on_exit=False
@@ -147,7 +147,8 @@ class Capture:
     @staticmethod
     def ml_attributes(recorded: "ReadableSpan | ReadableLogRecord") -> dict[str, Any]:
         """Attributes of a span or log record whose keys begin with ``ml.``; tuples as lists."""
-        attributes = getattr(recorded, "log_record", recorded).attributes or {}
+        holder: Any = getattr(recorded, "log_record", recorded)
+        attributes = holder.attributes or {}
         return {
             key: list(value) if isinstance(value, tuple) else value
             for key, value in attributes.items()
@@ -168,9 +169,7 @@ class Capture:
 
 
 @contextlib.contextmanager
-def capturing(
-    *, capture_values: bool = False, redact: Callable[[str], str] | None = None
-) -> Iterator[Capture]:
+def capturing(*, capture_values: bool = False, redact: Callable[[str], str] | None = None) -> Iterator[Capture]:
     """Keep in memory what mlotel records meanwhile, whatever providers are set, and send it nowhere.
 
     What surrounds it, a current span or a ``TRACEPARENT`` in the environment, does not reach inside.

@@ -92,6 +92,20 @@ def _redacted(redact: Any, shown: str) -> str:
     return result.encode("utf-8", "replace").decode("utf-8")
 
 
+def declared(values: dict[str, AttributeValue]) -> dict[str, AttributeValue]:
+    """``values``, cleaned when something was declared, as they may leave now: ``redact=`` may have come since."""
+    if _settings.current.redact is None:
+        return values
+    return {
+        name: text(value)
+        if isinstance(value, str)
+        else [text(item) if isinstance(item, str) else item for item in value]  # type: ignore[misc]  # a flat list
+        if isinstance(value, list)
+        else value
+        for name, value in values.items()
+    }
+
+
 def uri(value: str) -> str:
     """``value`` without user information, query and fragment: where something is, not who may read it."""
     if "://" in value[: 2 * MAX_TEXT]:

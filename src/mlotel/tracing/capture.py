@@ -46,6 +46,11 @@ class Signature:
         if method and self._parameters and self._parameters[0].name in ("self", "cls"):
             del self._parameters[0]
 
+    @property
+    def has_parameters(self) -> bool:
+        """Whether the function takes anything besides ``self``."""
+        return bool(self._parameters)
+
     def arguments(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
         """Values by parameter, defaults included; nothing when the call is wrong, for then it fails by itself."""
         if self._signature is None:
@@ -108,9 +113,11 @@ def _members(name: str, value: Any) -> Iterator[tuple[str, Any]]:
     elif type(value) in (list, tuple):
         for index, item in enumerate(value):
             yield f"{name}.{index}", item
-    elif isinstance(value, tuple) and isinstance(getattr(type(value), "_fields", None), tuple):
-        for field, item in zip(type(value)._fields, tuple.__iter__(value), strict=False):
-            yield f"{name}.{field}", item
+    elif isinstance(value, tuple):
+        fields = getattr(type(value), "_fields", None)
+        if isinstance(fields, tuple):
+            for field, item in zip(fields, tuple.__iter__(value), strict=False):
+                yield f"{name}.{field}", item
 
 
 def arguments_of(arguments: Mapping[str, Any], renames: Mapping[str, str]) -> Captured:

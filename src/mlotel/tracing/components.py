@@ -7,6 +7,7 @@ from typing import Any, Literal, NoReturn, TypeAlias, TypeVar, cast, overload
 
 from opentelemetry import context
 from opentelemetry.context import Context
+from opentelemetry.trace import INVALID_SPAN, set_span_in_context
 
 from mlotel import _current, _providers, artifacts, metrics
 from mlotel._guard import guard
@@ -31,6 +32,9 @@ __all__ = ["Component", "component", "read", "write"]
 T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
 CheckFunctions: TypeAlias = Callable[..., Any] | Sequence[Callable[..., Any]]
+
+# The duration leads from a metric to its span; one exemplar a component is enough, and each costs as much as a record.
+_NO_EXEMPLAR = set_span_in_context(INVALID_SPAN, Context())
 
 MAX_IDS = 100  # of input.ids and output.ids: for people; the spans carry them all
 
@@ -149,7 +153,9 @@ class Component:
             raise InvalidTypeError(f"removed() got {count!r} rows. Pass how many rows were removed, as an integer.")
         if count < 0:
             raise InvalidArgumentError(f"removed() got {count} rows. Pass zero or more: rows added are no removal.")
-        why = attributes.key(require_text("removed", "reason", reason))
+        self._count_removed(attributes.key(require_text("removed", "reason", reason)), count)
+
+    def _count_removed(self, why: str, count: int) -> None:
         self._removed[why] = self._removed.get(why, 0) + count
         if self._scope is not None:
             with guard("count removed rows"):
@@ -188,7 +194,7 @@ class Component:
         run_id = _current.run_id(parent)
         if run_id is not None:
             self._labels[names.ML_RUN_ID] = attributes.text(run_id)
-        scope.attributes = {**self._labels, **self._declaration.attributes}
+        scope.attributes = {**self._labels, **attributes.declared(self._declaration.attributes)}
         if caller is not None:
             scope.attributes[names.CODE_FUNCTION_NAME] = _code_name(caller)
         scope.open(span_name(spans.COMPONENT, self.name), parent, {_current.COMPONENT: self})
@@ -267,21 +273,28 @@ class Component:
 
     def _keep(self, role: Role, name: str, value: Any) -> None:
         """Hold a value that a check asks for by this name, and no other: what the user deletes must go."""
+        if not self._declaration.has_checks:
+            return
         spelled = identifier(name)
         if any(check.wants(spelled) for check in self._declaration.checks):
             self._kept[role][spelled] = value
 
     def _check_ready(self) -> None:
         """Run the checks before whose inputs are all there."""
+        if not self._declaration.has_checks:
+            return
         kept = self._kept["input"]
         self._run_checks([check for check in self._declaration.before if check.wanted and check.is_ready(kept)], kept)
 
     def _run_checks_without_inputs(self) -> None:
         """Run the checks before that ask for nothing: they look at the world outside."""
-        self._run_checks([check for check in self._declaration.before if check.accepted == frozenset()], {})
+        if self._declaration.has_checks:
+            self._run_checks([check for check in self._declaration.before if check.accepted == frozenset()], {})
 
     def _run_remaining_checks(self) -> None:
         """Run what could not run earlier: checks before that never got their input, and all checks after."""
+        if not self._declaration.has_checks:
+            return
         self._run_checks(self._declaration.before, self._kept["input"])
         # A check after may compare, so it may ask for inputs too; an output of the same name goes first.
         self._run_checks(self._declaration.after, {**self._kept["input"], **self._kept["output"]})
@@ -301,26 +314,27 @@ class Component:
 
     def _finish(self, error: BaseException | None) -> None:
         self._kept = {"input": {}, "output": {}}
-        scope = self._scope
         self._detach()
+        scope, self._scope = self._scope, None  # its context holds this object: without the cut, only gc frees both
         if scope is None:
             return
         with guard("end a component"):
-            labels = {**self._declaration.labels, names.ML_COMPONENT_NAME: str(self._labels[names.ML_COMPONENT_NAME])}
-            scope.set(self._facts(labels, scope.context))
+            labels = {names.ML_COMPONENT_NAME: cast(str, self._labels[names.ML_COMPONENT_NAME])}
+            scope.set(self._facts(labels))
             error_type = scope.close(spans.COMPONENT, self.name, error, self._records)
+            labels = {**labels, **self._declaration.labels}
             if error_type is not None:
-                labels = {**labels, names.ERROR_TYPE: error_type}
+                labels[names.ERROR_TYPE] = error_type
             metrics.record(specs.ML_COMPONENT_DURATION, scope.elapsed_ns / 1e9, labels, scope.context)
 
-    def _facts(self, labels: dict[str, str], ctx: Context) -> dict[str, AttributeValue]:
+    def _facts(self, labels: dict[str, str]) -> dict[str, AttributeValue]:
         cpu_s = max(0, self._cpu_ns) / 1e9
         facts: dict[str, AttributeValue] = {names.ML_COMPONENT_CPU_TIME: cpu_s}
-        metrics.record(specs.ML_COMPONENT_CPU_TIME, cpu_s, labels, ctx)
+        metrics.record(specs.ML_COMPONENT_CPU_TIME, cpu_s, labels, _NO_EXEMPLAR)
         memory = usage.process_peak() - self._peak if self._trace is None else self._trace.stop()
         if memory > 0:
             facts[names.ML_COMPONENT_MEMORY_PEAK] = memory
-            metrics.record(specs.ML_COMPONENT_MEMORY_PEAK, memory, labels, ctx)
+            metrics.record(specs.ML_COMPONENT_MEMORY_PEAK, memory, labels, _NO_EXEMPLAR)
         for key, ids in (
             (names.ML_COMPONENT_INPUT_IDS, self._ids["input"]),
             (names.ML_COMPONENT_OUTPUT_IDS, self._ids["output"]),
@@ -332,6 +346,24 @@ class Component:
         if self._stale:
             facts[names.ML_COMPONENT_STALENESS] = self._stale[:MAX_IDS]
         return facts
+
+
+class _Idle(Component):
+    """A component that nobody watches: its methods only look at their arguments."""
+
+    __slots__ = ()
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def _artifact(self, call: str, role: Role, value: Any, name: str | None, uri: str | None, kind: str | None) -> None:
+        _require_artifact(call, name, uri, kind)
+
+    def _count_removed(self, why: str, count: int) -> None:
+        pass
+
+    def param(self, **params: Any) -> None:
+        pass
 
 
 class ComponentCalls:
@@ -366,6 +398,10 @@ class ComponentCalls:
             raise InvalidArgumentError(
                 "component() as a context manager needs a name: with mlotel.component('clean') as c: …"
             )
+        if not self._declaration.must_check and not _providers.is_listening():
+            idle = _Idle(self._name)
+            self._open.append(idle)
+            return idle
         made = _begun(self._name, self._declaration, sys._getframe(1))
         made._attach()
         try:
@@ -379,6 +415,9 @@ class ComponentCalls:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        if type(self._open[-1]) is _Idle:
+            self._open.pop()
+            return
         made = taken(self._open, context.get_value(_current.COMPONENT))
         if error is None:
             try:
@@ -415,6 +454,8 @@ class _Call:
     def inputs(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Record the arguments, then run the checks before the call."""
         component = self._component
+        if not (args or kwargs or self._signature.has_parameters or component._declaration.has_checks):
+            return
         with guard("record the arguments of a function"):
             arguments = self._signature.arguments(args, kwargs)
             for name, value in arguments.items():
@@ -431,6 +472,8 @@ class _Call:
     def outputs(self, result: Any) -> None:
         """Record the result, then run the checks after the call."""
         component = self._component
+        if result is None and self._paths is None and not component._declaration.has_checks:
+            return
         with guard("record the result of a function"):
             captured = result_of(result, self._signature.name, component._declaration.outputs)
             for name, value in (*captured.artifacts, *captured.params.items()):

@@ -23,7 +23,7 @@ R = TypeVar("R")
 _PROPAGATORS = (TraceContextTextMapPropagator(), W3CBaggagePropagator())
 _NAMES = ("traceparent", "tracestate", "baggage")
 
-_from_environment: tuple[tuple[str | None, ...], Context] | None = None
+_from_environment: tuple[str | None, Context] | None = None
 
 
 def _inject(ctx: Context) -> dict[str, str]:
@@ -74,12 +74,12 @@ def parent_context() -> Context:
 
 
 def _inherited() -> Context:
-    """Context in ``TRACEPARENT``, ``TRACESTATE`` and ``BAGGAGE``; read again only when they change."""
+    """Context in ``TRACEPARENT``, ``TRACESTATE`` and ``BAGGAGE``; read again only when the first of them changes."""
     global _from_environment
-    values = tuple(os.environ.get(name.upper()) for name in _NAMES)
-    if _from_environment is None or _from_environment[0] != values:
-        headers = {name: value for name, value in zip(_NAMES, values, strict=True) if value}
-        _from_environment = (values, _extract(headers) if headers else Context())
+    trace_parent = os.environ.get("TRACEPARENT")
+    if _from_environment is None or _from_environment[0] != trace_parent:
+        headers = {name: value for name in _NAMES if (value := os.environ.get(name.upper()))}
+        _from_environment = (trace_parent, _extract(headers) if headers else Context())
     return _from_environment[1]
 
 

@@ -20,6 +20,10 @@ from mlotel.tracing.arguments import (
 from mlotel.tracing.checks import BoundCheck, OnFailure
 from mlotel.types import AttributeValue
 
+type_of = type  # ``type`` is also the name of an argument
+_MAX_DECLARED = 256
+_declared: dict[Any, "Declaration"] = {}
+
 KEYWORDS = (
     "type",
     "owner",
@@ -48,6 +52,9 @@ class Declaration:
         memory: ``trace`` to follow Python's allocations.
         inputs: Parameter to artifact name, for decorated functions.
         outputs: Names of what a decorated function returns.
+        checks: All checks.
+        has_checks: Whether there are any.
+        must_check: Whether they run even when nobody listens: a check that was asked to raise guards the program.
     """
 
     attributes: dict[str, AttributeValue] = field(default_factory=dict)
@@ -59,16 +66,14 @@ class Declaration:
     memory: Literal["trace"] | None = None
     inputs: Mapping[str, str] = field(default_factory=dict)
     outputs: str | tuple[str, ...] | None = None
+    checks: tuple[BoundCheck, ...] = field(init=False)
+    has_checks: bool = field(init=False)
+    must_check: bool = field(init=False)
 
-    @property
-    def checks(self) -> tuple[BoundCheck, ...]:
-        """All checks."""
-        return self.before + self.after
-
-    @property
-    def must_check(self) -> bool:
-        """Whether checks run even when nobody listens: a check that was asked to raise guards the program."""
-        return self.on_failure == "raise" and bool(self.before or self.after)
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "checks", self.before + self.after)
+        object.__setattr__(self, "has_checks", bool(self.checks))
+        object.__setattr__(self, "must_check", self.has_checks and self.on_failure == "raise")
 
     def for_function(self, function: Callable[..., Any]) -> "Declaration":
         """The declaration of a decorated function, with its name in the code and, unless given, its description."""
@@ -113,6 +118,34 @@ def declare(
     outputs: str | Sequence[str] | None,
 ) -> Declaration:
     """Check the arguments of ``component()`` and prepare what every execution needs."""
+    key: Any = None
+    if inputs is None and outputs is None and type_of(before) is type_of(after) is tuple and not (before or after):
+        # ``with mlotel.component("clean", type="transform")`` in a loop says the same thing each time.
+        key = (type, owner, description, on_failure, stale_after_s, type_of(stale_after_s), memory)
+        try:
+            known = _declared.get(key)
+        except TypeError:  # something that is none of these types, and not hashable: refused below
+            key = known = None
+        if known is not None:
+            return known
+    made = _declare(type, owner, description, before, after, on_failure, stale_after_s, memory, inputs, outputs)
+    if key is not None and len(_declared) < _MAX_DECLARED:
+        _declared[key] = made
+    return made
+
+
+def _declare(
+    type: str | None,  # noqa: A002 - the word of the public call
+    owner: str | None,
+    description: str | None,
+    before: Any,
+    after: Any,
+    on_failure: str,
+    stale_after_s: float | None,
+    memory: str | None,
+    inputs: Mapping[str, str] | None,
+    outputs: str | Sequence[str] | None,
+) -> Declaration:
     found: dict[str, AttributeValue] = {}
     labels: dict[str, str] = {}
     for argument, value, attribute in (
@@ -129,7 +162,9 @@ def declare(
         labels=labels,
         before=tuple(BoundCheck(f, "before", i) for i, f in enumerate(require_checks("before", before))),
         after=tuple(BoundCheck(f, "after", i) for i, f in enumerate(require_checks("after", after))),
-        on_failure=cast("OnFailure", require_choice("component", "on_failure", on_failure, ("record", "warn", "raise"))),
+        on_failure=cast(
+            "OnFailure", require_choice("component", "on_failure", on_failure, ("record", "warn", "raise"))
+        ),
         stale_after_s=None if stale_after_s is None else require_seconds("component", "stale_after_s", stale_after_s),
         memory=None
         if memory is None

@@ -87,7 +87,7 @@ class Run:
 
     def _finish(self, error: BaseException | None) -> None:
         self.status = "ok" if error is None or not is_failure(error) else "error"
-        scope = self._scope
+        scope, self._scope = self._scope, None  # its context holds this object: without the cut, only gc frees both
         if scope is None:
             return
         scope.detach()
@@ -184,7 +184,7 @@ class Pipeline:
             parent = parent_context()
             run = Run(name, self._run_id or _current.run_id(parent) or new_run_id())
             if not _current.is_suppressed(parent):
-                run._begin({**extra, **self._attributes}, parent)
+                run._begin({**extra, **attributes.declared(self._attributes)}, parent)
         return Run(name, self._run_id or new_run_id()) if run is None else run
 
 

@@ -11,10 +11,10 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 NEXT = """
 Try next:
-  .venv/bin/mlotel runs     the runs recorded here
-  .venv/bin/mlotel show     the last one again
+  .venv/bin/mlotel runs             all runs recorded here
+  .venv/bin/mlotel show --attrs     parameters, artifact ids and links of the last one
   OTEL_EXPORTER_OTLP_ENDPOINT=http://localhost:4318 .venv/bin/python examples/flights/flights.py
-                            the same, sent to an OpenTelemetry collector"""
+                                    the same, sent to an OpenTelemetry collector"""
 
 
 def main() -> int:

@@ -38,7 +38,7 @@ def pytest(folder: str, interpreter: str, pins: str, arguments: list[str]) -> in
     environment = clean_environment()
     environment["PATH"] = f"{python.parent}{os.pathsep}{environment.get('PATH', '')}"
     # The console script, not ``python -m pytest``: that would put the working folder on the import path.
-    command = [str(python.with_name("pytest")), "--dist", str(dist), *arguments]
+    command = [str(python.with_name("pytest")), f"--dist={dist}", *arguments]  # "=": else a path to test
     return subprocess.run(command, cwd=ROOT, env=environment).returncode
 
 

@@ -1,0 +1,281 @@
+"""Puts the parts together: from settings to providers, queues and targets."""
+
+import sys
+import threading
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from opentelemetry import metrics
+from opentelemetry.sdk.metrics import (
+    Counter,
+    Histogram,
+    ObservableCounter,
+    ObservableGauge,
+    ObservableUpDownCounter,
+    UpDownCounter,
+)
+from opentelemetry.sdk.metrics.export import AggregationTemporality
+from opentelemetry.sdk.metrics.view import Aggregation, ExponentialBucketHistogramAggregation
+
+from mlotel import _guard, _providers, _settings
+from mlotel._setup import _environment, _globals
+from mlotel._setup._options import Options, Route, spool_folder
+from mlotel._setup._resource import Facts
+from mlotel._setup._telemetry import Telemetry
+from mlotel._version import __version__
+from mlotel.export import _counters, _listen
+from mlotel.export._collect import Collector
+from mlotel.export._ledger import SIGNALS, Ledger
+from mlotel.export._outcome import Outcome, Target
+from mlotel.export._queue import Limits, Queue
+from mlotel.export.delivery import Delivery
+from mlotel.export.spool import SpoolTarget, SpoolWriter
+from mlotel.types import Signal, SpanRecord
+
+_FORK_PATIENCE_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Active:
+    """Everything behind one ``Telemetry``."""
+
+    options: Options
+    telemetry: Telemetry
+    delivery: Delivery
+    facts: Facts
+    hosts: Mapping[Signal, Any]
+    queues: Mapping[Signal, Queue]
+    folder: Path | None
+
+    def before_fork(self) -> None:
+        """See ``Delivery.before_fork``."""
+        self.delivery.before_fork()
+
+    def after_fork_in_parent(self) -> None:
+        """See ``Delivery.after_fork_in_parent``."""
+        self.delivery.after_fork_in_parent()
+
+    def after_fork_in_child(self) -> None:
+        """Start at zero: empty queues, counts, metric sums, a file, connections and an instance id of its own."""
+        self.telemetry.restart()
+        self.facts.restart()
+        collector = _collector(self.queues)
+        self.delivery.after_fork_in_child(collector)
+        if collector is None:
+            return
+        # In a thread, because the SDK's own lock may have been copied locked; then only metrics are missing here.
+        try:
+            exchange = threading.Thread(target=_begin_collecting, args=(collector,), name="mlotel-fork", daemon=True)
+            exchange.start()
+            exchange.join(_FORK_PATIENCE_S)
+        except RuntimeError:
+            pass
+
+
+def assemble(
+    options: Options,
+    *,
+    release: Callable[[], None],
+    service_name: str | None = None,
+    folder: Path | None = None,
+    leave_out: Collection[Signal] = (),
+) -> Active:
+    """Set up what ``options`` say, and let records flow.
+
+    Args:
+        options: Checked settings.
+        release: Called when the ``Telemetry`` has shut down.
+        service_name: Wins over the one in ``options``: that of the parent of a worker process.
+        folder: Folder of the spool; None takes it from ``options``.
+        leave_out: Signals that are not recorded.
+
+    Raises:
+        Exception: Whatever an exporter says about its settings. No provider has been set then.
+    """
+    facts = Facts(service_name or options.service_name, options.redact)
+    folder = folder or spool_folder(options)
+    ledger = Ledger()
+    routes = {signal: options.routes[signal] for signal in SIGNALS if signal not in leave_out}
+    used = {signal: route for signal, route in routes.items() if route.kind != "none" or route.is_printed}
+    hosts = {signal: host for signal in used if (host := _globals.host(signal)) is not None}
+    writer = None
+    if folder is not None and any(used[signal].kind == "spool" for signal in used if signal not in hosts):
+        writer = SpoolWriter(folder)
+    queues: dict[Signal, Queue] = {}
+    for signal, route in used.items():
+        if signal not in hosts:
+            target = _AfterFacts(facts, _target(signal, route, writer, ledger))
+            queues[signal] = Queue(signal, target, ledger, _limits(signal))
+
+    for signal in list(queues):  # from here on nothing fails
+        host = _globals.provide(signal)
+        if host is not None:  # set by another thread a moment ago
+            hosts[signal] = host
+            del queues[signal]
+    collector = _collector(queues)
+    delivery = Delivery(queues, collector, ledger)
+    telemetry = Telemetry(
+        facts.service_name,
+        {signal: _shown(signal, used, hosts) for signal in SIGNALS},
+        ledger=ledger,
+        delivery=delivery,
+        writer=writer,
+        hosts=hosts,
+        resource=facts.attributes,
+        stop_recording=_stop_recording,
+        release=release,
+    )
+    _listen.install()
+    _globals.use(facts.attributes, lambda signal, timeout_s: delivery.flush(timeout_s, (signal,)))
+    _globals.spans.queue, _globals.logs.queue = queues.get("traces"), queues.get("logs")
+    if collector is not None:
+        _begin_collecting(collector)
+    if "metrics" in used:
+        _counters.watch(ledger, metrics.get_meter(_counters.SCOPE, __version__))
+    _providers.forget()
+    _settings.current.capture_values = options.capture_values
+    _settings.current.redact = options.redact
+    return Active(options, telemetry, delivery, facts, hosts, queues, folder)
+
+
+def dismantle() -> None:
+    """Put everything back to what it was before ``assemble``, but for the providers, which stay."""
+    _listen.remove()
+    provider = _globals.meter_provider()
+    if provider is not None:
+        provider.exchange(None)
+    _counters.watch(None, None)
+    _globals.use(None, None)
+    settings = _settings.current
+    settings.capture_values, settings.redact, settings.on_run_end, settings.restore = False, None, None, None
+
+
+def printer(active: Active) -> Callable[[list[SpanRecord]], None] | None:
+    """What prints the tree of a run at its end; None where nobody would read it."""
+    if active.options.is_quiet or sys.stderr is None or not sys.stderr.isatty():
+        return None
+
+    def print_tree(spans: list[SpanRecord]) -> None:
+        with _guard.guard("print the tree of a run"):
+            from mlotel.terminal import print_run
+
+            print_run(spans, where=_where(active), stream=sys.stderr)
+
+    return print_tree
+
+
+def _where(active: Active) -> str | None:
+    """Where the spans of a run are, for people."""
+    route = active.options.routes["traces"]
+    if "traces" not in active.queues or route.kind == "none":
+        return None
+    if route.kind == "otlp":
+        return active.telemetry.endpoints["traces"]
+    active.delivery.flush(1.0, ("traces", "logs"))  # only then is it certain in which folder they are
+    folder = active.telemetry.spool_folder
+    return active.options.spool if folder == active.folder else str(folder)
+
+
+class _AfterFacts:
+    """A target whose first batch waits until it is known where the code comes from."""
+
+    def __init__(self, facts: Facts, target: Target) -> None:
+        self._facts = facts
+        self._target = target
+        self.interrupt = target.interrupt
+        self.close = target.close
+        self.restart = target.restart
+
+    def __call__(self, batch: Sequence[Any]) -> Outcome:
+        self._facts.settle()
+        return self._target(batch)
+
+
+def _target(signal: Signal, route: Route, writer: SpoolWriter | None, ledger: Ledger) -> Target:
+    """Where one signal goes. A spool behind an endpoint is put around the OTLP target here."""
+    target: Target | None = None
+    if route.kind == "otlp":
+        from mlotel.export.otlp import OtlpTarget  # the exporters are slow to import
+
+        target = OtlpTarget(signal, route.endpoint, route.protocol, route.headers, _timeout_s(signal))
+    elif route.kind == "spool" and writer is not None:
+        target = SpoolTarget(signal, writer, ledger)
+    if route.is_printed or target is None:
+        from mlotel.export.console import ConsoleTarget
+
+        target = ConsoleTarget(signal, beside=target)
+    return target
+
+
+def _limits(signal: Signal) -> Limits:
+    if signal == "metrics":  # one collection is one batch; an old one is worth little once a new one has come
+        return Limits(records=16, batch=1)
+    prefix, delay_s = ("OTEL_BSP", 5.0) if signal == "traces" else ("OTEL_BLRP", 1.0)
+    records = _environment.whole(f"{prefix}_MAX_QUEUE_SIZE", 8192)
+    return Limits(
+        records=records,
+        batch=min(records, _environment.whole(f"{prefix}_MAX_EXPORT_BATCH_SIZE", 512)),
+        delay_s=_environment.milliseconds(f"{prefix}_SCHEDULE_DELAY", delay_s),
+    )
+
+
+def _timeout_s(signal: Signal) -> float:
+    """Seconds for one export: the exporter's time-out, or the processor's where that is shorter."""
+    general = _environment.number("OTEL_EXPORTER_OTLP_TIMEOUT", 10.0, at_least=0.001)
+    own = _environment.number(f"OTEL_EXPORTER_OTLP_{signal.upper()}_TIMEOUT", general, at_least=0.001)
+    processor = {
+        "traces": "OTEL_BSP_EXPORT_TIMEOUT",
+        "logs": "OTEL_BLRP_EXPORT_TIMEOUT",
+        "metrics": "OTEL_METRIC_EXPORT_TIMEOUT",
+    }[signal]
+    return min(own, _environment.milliseconds(processor, 30.0))
+
+
+def _collector(queues: Mapping[Signal, Queue]) -> Collector | None:
+    queue = queues.get("metrics")
+    if queue is None:
+        return None
+    return Collector(
+        queue,
+        interval_s=_environment.milliseconds("OTEL_METRIC_EXPORT_INTERVAL", 60.0),
+        timeout_s=_environment.milliseconds("OTEL_METRIC_EXPORT_TIMEOUT", 30.0),
+        temporality=_temporality(),
+        aggregation=_aggregation(),
+    )
+
+
+def _begin_collecting(collector: Collector) -> None:
+    provider = _globals.meter_provider()
+    if provider is not None:
+        provider.exchange(collector)
+        collector.start()
+
+
+def _temporality() -> dict[type, AggregationTemporality]:
+    """``OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE``, which applies to the spool too: it is read as OTLP."""
+    preference = (_environment.text("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE") or "cumulative").lower()
+    delta: Sequence[type] = {
+        "delta": (Counter, Histogram, ObservableCounter),
+        "lowmemory": (Counter, Histogram),
+    }.get(preference, ())
+    rest = {UpDownCounter, ObservableUpDownCounter, ObservableGauge, Counter, Histogram, ObservableCounter} - set(delta)
+    return dict.fromkeys(delta, AggregationTemporality.DELTA) | dict.fromkeys(rest, AggregationTemporality.CUMULATIVE)
+
+
+def _aggregation() -> dict[type, Aggregation]:
+    named = _environment.text("OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION") or ""
+    if named.lower() == "base2_exponential_bucket_histogram":
+        return {Histogram: ExponentialBucketHistogramAggregation()}
+    return {}
+
+
+def _shown(signal: Signal, used: Mapping[Signal, Route], hosts: Mapping[Signal, Any]) -> str:
+    if signal in hosts:
+        return "host application"
+    return str(used[signal]) if signal in used else "none"
+
+
+def _stop_recording() -> None:
+    _globals.spans.queue = _globals.logs.queue = None

@@ -1,0 +1,163 @@
+"""``configure()``: where telemetry goes, and what may be in it."""
+
+import os
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Literal, NoReturn
+
+from mlotel import _settings
+from mlotel._setup import _endings, _options, _workers
+from mlotel._setup._telemetry import Telemetry
+from mlotel.errors import AlreadyConfiguredError
+from mlotel.export._ledger import SIGNALS, Ledger
+
+if TYPE_CHECKING:
+    from mlotel._setup._assemble import Active
+
+
+class _Holder:
+    """The one ``Telemetry`` that is open, and what is behind it."""
+
+    def __init__(self) -> None:
+        self.active: Active | None = None
+        self.lock = threading.RLock()
+
+    def telemetry(self) -> Telemetry | None:
+        return None if self.active is None else self.active.telemetry
+
+    def before_fork(self) -> None:
+        if self.active is not None:
+            self.active.before_fork()
+
+    def after_fork_in_parent(self) -> None:
+        if self.active is not None:
+            self.active.after_fork_in_parent()
+
+    def after_fork_in_child(self) -> None:
+        from mlotel._setup import _globals
+
+        self.lock = threading.RLock()
+        _globals.restart()
+        if self.active is not None:
+            self.active.after_fork_in_child()
+
+
+_holder = _Holder()
+
+
+def configure(
+    service_name: str | None = None,
+    endpoint: str | None = None,
+    protocol: Literal["http/protobuf", "grpc"] | None = None,
+    headers: Mapping[str, str] | str | None = None,
+    spool: "str | os.PathLike[str] | Literal[False] | None" = None,
+    instrument: Iterable[str] = (),
+    capture_values: bool | None = None,
+    redact: Callable[[str], str] | None = None,
+    *,
+    quiet: bool | None = None,
+    **unknown: NoReturn,
+) -> Telemetry:
+    """Say where telemetry goes. Without arguments and variables: to files in ``.mlotel/spool``.
+
+    OpenTelemetry's variables (``OTEL_EXPORTER_OTLP_ENDPOINT`` and its like) are honoured; an argument wins over them.
+    Providers that the application has set itself are used and never replaced: then its exporters decide, and only
+    ``capture_values``, ``redact``, ``instrument`` and ``quiet`` have a meaning for those signals.
+
+    Args:
+        service_name: Name of the program or service; by default ``OTEL_SERVICE_NAME``, else the name of the script.
+        endpoint: Base address of an OTLP receiver for all signals, ``http://localhost:4318``; for gRPC its address. A
+            signal without an endpoint goes to the spool.
+        protocol: ``http/protobuf`` (the default) or ``grpc``.
+        headers: Sent with each request, beside those of the environment: a dict, or ``"name=value,name=value"``.
+        spool: Folder for records that go to no endpoint, by default ``MLOTEL_SPOOL``, else ``.mlotel/spool``; False
+            keeps nothing on disk.
+        instrument: Names of libraries to instrument.
+        capture_values: Whether values of data may leave the process; by default ``MLOTEL_CAPTURE_VALUES``, else no.
+        redact: Function that every text goes through before it leaves; by default the one that ``MLOTEL_REDACT`` names
+            as ``module:function``.
+        quiet: Whether to print nothing when a run ends on a terminal; by default ``MLOTEL_QUIET``, else no.
+        **unknown: Nothing else is taken.
+
+    Returns:
+        The handle to flush and to shut down. The same call again returns the same one.
+
+    Raises:
+        AlreadyConfiguredError: If it was called before with other settings, and not shut down since.
+        InvalidArgumentError: If a value, also of a variable, cannot be used.
+        InvalidTypeError: If an argument has the wrong type, or a keyword is unknown.
+        NotFoundError: If there is no instrumentation of a name in ``instrument``.
+
+    Example:
+        >>> import mlotel
+        >>> telemetry = mlotel.configure(service_name="nightly", spool=False)
+        >>> telemetry
+        <Telemetry of 'nightly': traces → none, metrics → none, logs → none>
+        >>> flush = telemetry.shutdown()
+    """
+    arguments = {
+        "service_name": service_name,
+        "endpoint": endpoint,
+        "protocol": protocol,
+        "headers": headers,
+        "spool": spool,
+        "instrument": instrument,
+        "capture_values": capture_values,
+        "redact": redact,
+        "quiet": quiet,
+    }
+    checked = _options.check(arguments, unknown)
+    if _settings.is_disabled():
+        return _disabled()
+    options = _options.resolve(checked)
+    with _holder.lock:
+        if _holder.active is None:
+            return _begin(options).telemetry
+        differing = _holder.active.options.differences(options)
+        if differing:
+            raise AlreadyConfiguredError(
+                f"configure() was called before, with another {', '.join(differing)}. Pass the same settings, or call "
+                "shutdown() on the Telemetry that it returned."
+            )
+        return _holder.active.telemetry
+
+
+def restore(snapshot: Mapping[str, Any]) -> None:
+    """Set a worker process up like the one that made ``snapshot``; never raises.
+
+    Does nothing in a process that is configured. Signals that go through providers of the host application are left
+    out, since it has set them in its own process only; ``skipped()`` counts such calls.
+
+    Args:
+        snapshot: The second part of ``_settings.current.restore``.
+    """
+    with _workers.guarded(), _holder.lock:
+        if _holder.active is not None or _settings.is_disabled():
+            return
+        _workers.restore(snapshot, _begin)
+
+
+def _begin(options: _options.Options, *, is_worker: bool = False, **details: Any) -> "Active":
+    from mlotel._setup import _assemble  # loads the SDK
+
+    active = _assemble.assemble(options, release=_end, **details)
+    _holder.active = active
+    _settings.current.on_run_end = None if is_worker else _assemble.printer(active)
+    _settings.current.restore = (restore, _workers.snapshot(active))
+    _endings.arm(_holder)
+    return active
+
+
+def _end() -> None:
+    from mlotel._setup import _assemble
+
+    _holder.active = None
+    _assemble.dismantle()
+    _endings.disarm()
+
+
+def _disabled() -> Telemetry:
+    reason = (
+        "MLOTEL_DISABLED" if os.environ.get("MLOTEL_DISABLED", "").strip().lower() == "true" else "OTEL_SDK_DISABLED"
+    )
+    return Telemetry("", dict.fromkeys(SIGNALS, "none"), ledger=Ledger(), why_disabled=f"{reason}=true")

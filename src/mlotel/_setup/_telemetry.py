@@ -1,0 +1,181 @@
+"""What ``configure()`` returns: ask it to deliver, ask it what became of the records."""
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from mlotel import _guard
+from mlotel.errors import InvalidArgumentError, InvalidTypeError
+from mlotel.export._ledger import SIGNALS, Ledger
+from mlotel.types import Flush, Signal
+
+if TYPE_CHECKING:
+    from mlotel.export.delivery import Delivery
+    from mlotel.export.spool import SpoolWriter
+
+
+class Telemetry:
+    """A configured mlotel. Made by ``mlotel.configure()``, used by whoever must not lose records.
+
+    At the end of the program ``shutdown`` is called by itself. Call ``flush`` before ``os._exit()``, and where a
+    program must know that its records have left.
+    """
+
+    def __init__(
+        self,
+        service_name: str,
+        endpoints: Mapping[Signal, str],
+        *,
+        ledger: Ledger,
+        delivery: "Delivery | None" = None,
+        writer: "SpoolWriter | None" = None,
+        hosts: Mapping[Signal, Any] = MappingProxyType({}),
+        resource: Callable[[], Mapping[str, Any]] = dict,
+        stop_recording: Callable[[], None] = lambda: None,
+        release: Callable[[], None] = lambda: None,
+        why_disabled: str | None = None,
+    ) -> None:
+        self.service_name = service_name
+        self._endpoints = MappingProxyType(dict(endpoints))
+        self._ledger = ledger
+        self._delivery = delivery
+        self._writer = writer
+        self._hosts = dict(hosts)
+        self._resource = resource
+        self._stop_recording = stop_recording
+        self._release = release
+        self._why_disabled = why_disabled
+        self._is_open = why_disabled is None
+        self._closing = threading.Lock()
+
+    @property
+    def endpoints(self) -> Mapping[Signal, str]:
+        """Where each signal goes: an address, ``spool``, ``console``, ``host application`` or ``none``."""
+        return self._endpoints
+
+    @property
+    def is_open(self) -> bool:
+        """Whether records are taken: True until ``shutdown``."""
+        return self._is_open
+
+    @property
+    def spool_folder(self) -> Path | None:
+        """Folder of the spool's files; None where no signal goes there."""
+        return None if self._writer is None else self._writer.folder
+
+    @property
+    def spool_file(self) -> Path | None:
+        """This process's file in the spool; None before the first record is written."""
+        return None if self._writer is None else self._writer.file
+
+    @property
+    def resource(self) -> Mapping[str, Any]:
+        """Attributes of the process, as far as they are known by now."""
+        return MappingProxyType(dict(self._resource()))
+
+    def flush(self, timeout_s: float = 5.0) -> Flush:
+        """Deliver what was recorded so far, metrics collected once more, and count.
+
+        Args:
+            timeout_s: Seconds to wait, at most. What is not delivered by then goes on in the background, and is in none
+                of the counts yet.
+
+        Returns:
+            Records since ``configure()`` that were exported, spooled and dropped, a signal each. What goes through
+            providers of the host application is flushed there, and not counted: only its exporters know.
+
+        Raises:
+            InvalidTypeError: If ``timeout_s`` is no number.
+            InvalidArgumentError: If it is negative or not finite.
+
+        Example:
+            >>> import mlotel
+            >>> telemetry = mlotel.configure(service_name="nightly", spool=False)
+            >>> telemetry.flush().dropped["traces"]
+            0
+            >>> telemetry.shutdown().exported["traces"]
+            0
+        """
+        deadline = time.monotonic() + _seconds("flush", timeout_s)
+        if self._is_open:
+            waiting = self._flush_hosts(timeout_s)
+            if self._delivery is not None:
+                self._delivery.flush(timeout_s)
+            for done in waiting:
+                done.wait(max(0.0, deadline - time.monotonic()))
+        return self._ledger.result()
+
+    def shutdown(self, timeout_s: float = 5.0) -> Flush:
+        """``flush``, then stop: nothing is recorded afterwards, and ``configure()`` may be called again.
+
+        Args:
+            timeout_s: Seconds to wait, at most. What is not delivered by then is counted as dropped.
+
+        Returns:
+            The final counts. A second call returns them again.
+
+        Raises:
+            InvalidTypeError: If ``timeout_s`` is no number.
+            InvalidArgumentError: If it is negative or not finite.
+        """
+        deadline = time.monotonic() + _seconds("shutdown", timeout_s)
+        with self._closing:
+            if self._is_open:
+                self._is_open = False
+                self._stop_recording()
+                waiting = self._flush_hosts(timeout_s)
+                try:
+                    if self._delivery is not None:
+                        self._delivery.close(max(0.0, deadline - time.monotonic()))
+                    for done in waiting:
+                        done.wait(max(0.0, deadline - time.monotonic()))
+                finally:
+                    self._release()
+        return self._ledger.result()
+
+    def restart(self) -> None:
+        """Make the object usable in a forked child, where a lock may have stayed locked."""
+        self._closing = threading.Lock()
+
+    def __repr__(self) -> str:
+        if self._why_disabled is not None:
+            return f"<Telemetry disabled: {self._why_disabled}>"
+        where = ", ".join(f"{signal} → {self._endpoints[signal]}" for signal in SIGNALS)
+        spool = f"; spool {self.spool_folder}" if self._writer is not None else ""
+        return f"<Telemetry of {self.service_name!r}: {where}{spool}{'' if self._is_open else '; shut down'}>"
+
+    def _flush_hosts(self, timeout_s: float) -> list[threading.Event]:
+        """Flush the host application's providers, each in a thread: the SDK's own time-outs are not kept."""
+        waiting = []
+        for signal, provider in self._hosts.items():
+            flush = getattr(provider, "force_flush", None)
+            if flush is None:
+                continue
+            done = threading.Event()
+            try:
+                threading.Thread(
+                    target=_flush_host, args=(flush, timeout_s, done), name=f"mlotel-host-{signal}", daemon=True
+                ).start()
+            except RuntimeError:  # the interpreter is ending; the host flushes at its own exit
+                continue
+            waiting.append(done)
+        return waiting
+
+
+def _flush_host(flush: Callable[..., object], timeout_s: float, done: threading.Event) -> None:
+    try:
+        with _guard.guard("flush a provider of the host application"):
+            flush(timeout_millis=int(timeout_s * 1000))
+    finally:
+        done.set()
+
+
+def _seconds(call: str, value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise InvalidTypeError(f"{call}() got timeout_s of type {type(value).__qualname__}. Pass seconds as a number.")
+    if not 0 <= value < float("inf"):
+        raise InvalidArgumentError(f"{call}() got timeout_s={value!r}. Pass zero or more seconds.")
+    return float(value)

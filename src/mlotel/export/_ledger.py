@@ -1,0 +1,75 @@
+"""The account of what became of every record."""
+
+import threading
+from collections import deque
+from types import MappingProxyType
+from typing import Literal, NamedTuple, TypeAlias
+
+from mlotel.export._outcome import Outcome, Reason
+from mlotel.types import Flush, Signal
+
+Fate: TypeAlias = Literal["exported", "spooled", "dropped"]
+
+SIGNALS: tuple[Signal, ...] = ("traces", "metrics", "logs")
+
+
+class Entry(NamedTuple):
+    """A number of records of one signal with one fate; ``reason`` only for those that were dropped."""
+
+    fate: Fate
+    signal: Signal
+    reason: Reason | None
+    records: int
+
+
+class Ledger:
+    """Counts a signal and a fate, since ``configure()``. Metrics are counted in data points.
+
+    Writing an entry is one append, which is atomic: it can be done from a signal handler, from a destructor, and while
+    another thread reads.
+    """
+
+    def __init__(self) -> None:
+        self._entries: deque[Entry] = deque()
+        self._counts: dict[tuple[Fate, Signal, Reason | None], int] = {}
+        self._lock = threading.RLock()  # re-entrant: a signal handler may read while its own thread was reading
+
+    def write(self, signal: Signal, outcome: Outcome) -> None:
+        """Enter what became of one batch."""
+        if outcome.exported:
+            self._entries.append(Entry("exported", signal, None, outcome.exported))
+        if outcome.spooled:
+            self._entries.append(Entry("spooled", signal, None, outcome.spooled))
+        for reason, records in outcome.dropped.items():
+            self.drop(signal, records, reason)
+
+    def drop(self, signal: Signal, records: int, reason: Reason) -> None:
+        """Enter ``records`` that are lost for ``reason``."""
+        if records:
+            self._entries.append(Entry("dropped", signal, reason, records))
+
+    def counts(self) -> list[Entry]:
+        """The sums so far."""
+        with self._lock:
+            while self._entries:
+                fate, signal, reason, records = self._entries.popleft()
+                key = (fate, signal, reason)
+                self._counts[key] = self._counts.get(key, 0) + records
+            return [Entry(*key, records) for key, records in self._counts.items()]
+
+    def result(self) -> Flush:
+        """The sums as ``flush`` and ``shutdown`` return them."""
+        exported: dict[Signal, int] = dict.fromkeys(SIGNALS, 0)
+        spooled, dropped = dict(exported), dict(exported)
+        fates: dict[Fate, dict[Signal, int]] = {"exported": exported, "spooled": spooled, "dropped": dropped}
+        for fate, signal, reason, records in self.counts():
+            fates[fate][signal] += records
+            if reason == "evicted":  # it was on disk, and is no longer
+                spooled[signal] -= records
+        return Flush(MappingProxyType(exported), MappingProxyType(spooled), MappingProxyType(dropped))
+
+    def restart(self) -> None:
+        """Begin at zero in a forked child: what came before is the parent's to count."""
+        self._entries = deque()
+        self._counts = {}
+        self._lock = threading.RLock()

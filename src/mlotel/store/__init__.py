@@ -1,0 +1,1 @@
+"""Recorded telemetry on this machine: read here, written by ``mlotel.export``."""

@@ -1,0 +1,131 @@
+"""Every kind of value is asked the same questions."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections import defaultdict
+from pathlib import Path
+
+import pytest
+from identity_cases import CASES, all_ids
+
+from mlotel import artifacts
+
+SHARED = ("pandas", "polars", "arrow")  # the same tables, so the same ids
+
+
+@pytest.fixture(autouse=True)
+def files_of_the_test(tmp_path, monkeypatch):
+    """Files that cases make are the test's."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_equal_copies_are_one_artifact(name):
+    """Two equal values made apart have the same identity, of scope full."""
+    one, two = artifacts.identify(CASES[name].make()), artifacts.identify(CASES[name].make())
+
+    assert one == two
+    assert one.scope == "full"
+    assert one.id.startswith("xxh3:")
+    assert len(one.id) == len("xxh3:") + 32
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_whatever_differs_is_another_artifact(name):
+    """One other cell at the start, in the middle or at the end, another name, order, type or length: another id."""
+    case = CASES[name]
+    ids = {"itself": case.make, "empty": case.empty, **case.others}
+    by_id = defaultdict(list)
+    for what, make in ids.items():
+        by_id[artifacts.identify(make()).id].append(what)
+
+    assert [same for same in by_id.values() if len(same) > 1] == []
+
+
+@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("algorithm", ["sha256", "blake3"])
+def test_audit_algorithms_tell_the_same_values_apart(name, algorithm):
+    """sha256 and blake3 give 256 bits, equal for equal values and different for one changed cell."""
+    if algorithm == "blake3":
+        pytest.importorskip("blake3")
+    case = CASES[name]
+    changed = next(make for what, make in case.others.items() if "middle" in what)
+    one, two, other = (artifacts.identify(make(), algorithm=algorithm).id for make in (case.make, case.make, changed))
+
+    assert one == two != other
+    scheme, digits = one.split(":")
+    assert (scheme, len(digits)) == (algorithm, 64)
+
+
+@pytest.fixture(scope="module")
+def ids(tmp_path_factory):
+    """All ids as this process computes them."""
+    before, tempfile.tempdir = tempfile.tempdir, str(tmp_path_factory.mktemp("cases"))
+    yield all_ids()
+    tempfile.tempdir = before
+
+
+def test_other_processes_with_other_hash_seeds_agree(ids, tmp_path):
+    """Ids do not depend on the process, nor on PYTHONHASHSEED, which orders sets and dicts of strings."""
+    program = Path(__file__).with_name("identity_cases.py")
+    for seed in ("1", "2"):
+        environment = {**os.environ, "PYTHONHASHSEED": seed, "TMPDIR": str(tmp_path)}
+        done = subprocess.run([sys.executable, program], env=environment, capture_output=True, check=True)
+        assert json.loads(done.stdout) == ids
+
+
+def test_no_two_values_of_all_kinds_share_an_id(ids):
+    """Across kinds ids differ too, but for the same tables in pandas, polars and pyarrow."""
+    by_id = defaultdict(list)
+    for what, found in ids.items():
+        if what != "bytes: file":  # the same file as "file: itself"
+            by_id[found].append(what)
+
+    for same in by_id.values():
+        kinds = {what.partition(": ")[0] for what in same}
+        questions = {what.partition(": ")[2] for what in same}
+        assert len(same) == 1 or (kinds <= set(SHARED) and len(questions) == 1), same
+
+
+def test_the_three_table_libraries_agree(ids):
+    """A table has one id, whichever of pandas, polars and pyarrow holds it."""
+    for what, found in ids.items():
+        kind, _, question = what.partition(": ")
+        # without rows pandas has no objects to tell a type from
+        if kind == "pandas" and question != "no rows":
+            assert found == ids[f"polars: {question}"] == ids[f"arrow: {question}"], question
+
+
+def test_schema_hash_tells_columns_and_types_not_content():
+    """The schema hash is the same for other rows and differs for another name, order or type."""
+    for name in SHARED:
+        case = CASES[name]
+        schema = artifacts.identify(case.make()).schema_hash
+        assert schema is not None
+        assert len(schema) == 32
+        for what, make in case.others.items():
+            same = what not in ("renamed", "columns reordered", "retyped", "a column less", "no rows")
+            if what != "no rows":
+                assert (artifacts.identify(make()).schema_hash == schema) is same, what
+
+
+def test_counts_and_size():
+    """Rows, columns and bytes are those of the value."""
+    for name in SHARED:
+        identity = artifacts.identify(CASES[name].make())
+        assert (identity.row_count, identity.column_count) == (1000, 11)
+        assert identity.size is not None
+        assert identity.size > 1000 * 8 * 4
+    array = artifacts.identify(CASES["array"].make())
+    assert (array.row_count, array.column_count, array.size) == (5000, None, 40_000)
+    grid = artifacts.identify(CASES["array"].others["reshaped"]())
+    assert (grid.row_count, grid.column_count) == (50, 100)
+    content = artifacts.identify(CASES["bytes"].make())
+    assert (content.row_count, content.column_count, content.size) == (None, None, 2_048_000)
+    file = artifacts.identify(CASES["file"].make())
+    assert (file.row_count, file.column_count, file.size, file.schema_hash) == (None, None, 2_048_000, None)
+    value = artifacts.identify(CASES["value"].make())
+    assert (value.row_count, value.column_count) == (None, None)

@@ -1,0 +1,8 @@
+"""Receivers for the tests of this folder."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from sinks import grpc_sink, http_sink  # noqa: E402, F401 - fixtures, found beside this file

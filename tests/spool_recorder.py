@@ -142,7 +142,7 @@ def flights(recorder, run_id=RUN, start=0.0):
         **{"ml.artifact.id": "xxh3:" + "3e" * 16},
     )  # fmt: skip
     recorder.artifact("write", "clean-flights", at + 2.9, clean, 327_290, **more)
-    train = recorder.component("train", at + 2.9, at + 40, top, **more)
+    train = recorder.component("train", at + 2.9, at + 40, top, **more, **{"ml.component.type": "train"})
     recorder.artifact("read", "clean-flights", at + 2.9, train, 327_290, **more)
     trained = {"ml.artifact.size": 1_200_000, "ml.component.name": "train"}
     recorder.artifact("write", "delay-model", at + 40, train, kind="model", **more, **trained)

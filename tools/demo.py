@@ -23,10 +23,12 @@ def main() -> int:
     example = [sys.executable, "examples/flights/flights.py", *sys.argv[1:]]
     print("-- running examples/flights/flights.py", file=sys.stderr, flush=True)
     status = subprocess.run(example, cwd=ROOT, env=environment).returncode
-    if not sys.stderr.isatty():  # on a terminal the run has printed its tree itself
-        mlotel = Path(sys.executable).with_name("mlotel")
-        status = subprocess.run([mlotel, "show"], cwd=ROOT, env=environment).returncode or status
-    print(NEXT)
+    if status == 0 and not sys.stderr.isatty():  # on a terminal the run has printed its tree itself
+        status = subprocess.run(
+            [Path(sys.executable).with_name("mlotel"), "show"], cwd=ROOT, env=environment
+        ).returncode
+    if status == 0:
+        print(NEXT)
     return status
 
 

@@ -1,7 +1,8 @@
 """Seeing in a test what your code records: the ``capture`` fixture of pytest, and ``capturing()`` without pytest.
 
-Installing mlotel makes the fixture available. Spans, metrics and log events stay in memory, ids count up from one and
-the clock is made of equal steps, so the same test records the same telemetry every time.
+Installing mlotel makes the fixture available. Spans, metrics and log events stay in memory, ids count up from one, the
+clock is made of equal steps and no memory is measured (except with ``memory="trace"``), so the same test records the
+same telemetry every time. What the SDK itself adds to metrics, their times, is the machine's.
 
 Example::
 
@@ -15,6 +16,8 @@ Example::
 import contextlib
 import os
 from collections.abc import Callable, Iterator
+from itertools import count
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from mlotel import _clock, _settings
@@ -168,11 +171,34 @@ class Capture:
         self.logger_provider.shutdown()
 
 
+def _replacements(
+    clock: Clock, capture_values: bool, redact: Callable[[str], str] | None
+) -> Iterator[tuple[ModuleType, str, Any]]:
+    """What depends on the machine or on chance, and what comes instead."""
+    from mlotel.artifacts import _refs
+    from mlotel.tracing import artifacts, runs, usage
+
+    run_ids, ref_ids, cpu = count(1), count(1), Clock(now_ns=0)
+    yield _clock, "wall_ns", clock.look
+    yield _clock, "monotonic_ns", clock.look
+    yield usage, "cpu_ns", cpu.look
+    yield usage, "process_peak", lambda: 0
+    yield runs, "new_run_id", lambda: f"{next(run_ids):032x}"
+    yield artifacts, "new_digits", lambda: f"{next(ref_ids):032x}"
+    yield artifacts, "this_process", lambda: "localhost/1"
+    yield artifacts, "producers", artifacts.Producers()
+    yield _refs, "_known", {}
+    yield _refs, "new_digits", lambda: f"{next(ref_ids):032x}"
+    yield _settings, "current", _settings.Settings(capture_values=capture_values, redact=redact)
+    yield _settings, "_disabled", False
+
+
 @contextlib.contextmanager
 def capturing(*, capture_values: bool = False, redact: Callable[[str], str] | None = None) -> Iterator[Capture]:
     """Keep in memory what mlotel records meanwhile, whatever providers are set, and send it nowhere.
 
-    What surrounds it, a current span or a ``TRACEPARENT`` in the environment, does not reach inside.
+    What surrounds it, a current span, a ``TRACEPARENT`` in the environment or an artifact that was written earlier, does
+    not reach inside.
 
     Args:
         capture_values: As in ``mlotel.configure``.
@@ -189,16 +215,13 @@ def capturing(*, capture_values: bool = False, redact: Callable[[str], str] | No
     from opentelemetry import context
 
     from mlotel import _providers
-    from mlotel.tracing import runs
 
     capture = Capture()
-    run_ids = iter(range(1, 1 << 62))
-    before = (_clock.wall_ns, _clock.monotonic_ns, runs.new_run_id, _settings.current, _settings._disabled)
     handed_down = {name: os.environ.pop(name) for name in _HANDED_DOWN if name in os.environ}
-    _clock.wall_ns = _clock.monotonic_ns = capture.clock.look
-    runs.new_run_id = lambda: f"{next(run_ids):032x}"
-    _settings.current = _settings.Settings(capture_values=capture_values, redact=redact)
-    _settings._disabled = False
+    replaced = [
+        (module, name, getattr(module, name), setattr(module, name, value))
+        for module, name, value in _replacements(capture.clock, capture_values, redact)
+    ]
     providers = _providers.use(
         _providers.Providers(capture.tracer_provider, capture.meter_provider, capture.logger_provider)
     )
@@ -208,7 +231,8 @@ def capturing(*, capture_values: bool = False, redact: Callable[[str], str] | No
     finally:
         context.detach(token)
         _providers.use(providers)
-        _clock.wall_ns, _clock.monotonic_ns, runs.new_run_id, _settings.current, _settings._disabled = before
+        for module, name, before, _ in replaced:
+            setattr(module, name, before)
         os.environ.update(handed_down)
         capture.shutdown()
 

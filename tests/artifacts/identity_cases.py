@@ -96,7 +96,8 @@ def swapped(data: dict[str, list[Any]]) -> dict[str, list[Any]]:
 def to_pandas(data: dict[str, list[Any]]) -> pd.DataFrame:
     """A pandas frame."""
     objects = ("raw", "day", "price", "list")
-    return pd.DataFrame({name: pd.Series(v, dtype=object if name in objects else None) for name, v in data.items()})
+    types = {"moment": "datetime64[us]"} | dict.fromkeys(objects, object)  # pandas 2 would take nanoseconds
+    return pd.DataFrame({name: pd.Series(values, dtype=types.get(name)) for name, values in data.items()})
 
 
 def to_polars(data: dict[str, list[Any]]) -> pl.DataFrame:

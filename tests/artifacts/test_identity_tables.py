@@ -92,7 +92,10 @@ def test_memory_agrees_with_a_parquet_round_trip(name):
     """A pandas column read back from Parquet by pandas, pyarrow or polars is the same artifact."""
     frame = one_column(PANDAS_COLUMNS[name])
 
-    read = through_parquet(frame, *(["polars"] if name == "offset" else []))  # polars knows no zones but named ones
+    is_unknown_to_polars = name == "offset" or (
+        not hasattr(pl, "Extension") and name.startswith(("period", "interval"))
+    )
+    read = through_parquet(frame, *(["polars"] if is_unknown_to_polars else []))
 
     assert {library: identify(table) for library, table in read.items()} == dict.fromkeys(read, identify(frame))
     assert identify(pa.Table.from_pandas(frame)) == identify(frame)
@@ -267,11 +270,11 @@ def test_string_types_of_arrow_are_one():
     words = ["é" * 20, "", None, "b", "a longer word than fits inline"]
     plain = pa.array(words)
     for kind in (pa.large_string(), pa.string_view()):
-        assert identify(plain.cast(kind)) == identify(plain)
+        assert identify(pa.array(words, kind)) == identify(plain)
     assert identify(plain[1:4]) == identify(pa.array(words[1:4])) == identify(pl.Series(words)[1:4])
     raw = pa.array([b"abc", None, b"\xff"])
     for kind in (pa.large_binary(), pa.binary_view()):
-        assert identify(raw.cast(kind)) == identify(raw)
+        assert identify(pa.array(raw.to_pylist(), kind)) == identify(raw)
     validity = pa.py_buffer(bytes([0b101]))
     hidden = pa.Array.from_buffers(
         pa.string(), 3, [validity, pa.py_buffer(np.array([0, 1, 3, 4], "i4")), pa.py_buffer(b"aXXb")]
@@ -313,11 +316,7 @@ def test_arrow_types_of_their_own():
             pa.UnionArray.from_sparse(pa.array([0, 1], pa.int8()), [pa.array([1, 2]), pa.array(["a", "b"])]),
             pa.UnionArray.from_sparse(pa.array([0, 1], pa.int8()), [pa.array([1, 2]), pa.array(["a", "c"])]),
         ),
-        (pa.array([1.5], pa.float16()), pa.array([2.5], pa.float16())),
-        (
-            pa.ExtensionArray.from_storage(pa.uuid(), pa.array([b"a" * 16], pa.binary(16))),
-            pa.ExtensionArray.from_storage(pa.uuid(), pa.array([b"b" * 16], pa.binary(16))),
-        ),
+        (pa.array(np.array([1.5], "f2")), pa.array(np.array([2.5], "f2"))),
     ]
     found = [identify(value) for pair in pairs for value in pair]
     assert len(set(found)) == len(found)
@@ -326,9 +325,20 @@ def test_arrow_types_of_their_own():
     assert identify(pairs[8][0]) == identify(pa.array([1, 1, 2]))  # runs are storage
     assert identify(pa.array([0], pa.date64())) == identify(pa.array([0], pa.date32()))
     assert identify(pa.array([1], pa.time32("s"))) == identify(pa.array([1_000_000], pa.time64("us")))
-    assert identify(pa.array([decimal.Decimal("1.10")], pa.decimal32(5, 2))) == identify(
+    narrow = getattr(pa, "decimal32", pa.decimal128)  # since pyarrow 18
+    assert identify(pa.array([decimal.Decimal("1.10")], narrow(5, 2))) == identify(
         pa.array([decimal.Decimal("1.10")], pa.decimal128(30, 2))
     )
+
+
+def test_extension_types():
+    """An extension type is its name, its metadata and what it stores."""
+    json_type = getattr(pa, "json_", None) or (lambda: pytest.skip("pyarrow before 19 has no types to show it with"))
+    text = pa.array(['{"a": 1}', None])
+    one = pa.ExtensionArray.from_storage(json_type(), text)
+    other = pa.ExtensionArray.from_storage(json_type(), pa.array(['{"a": 2}', None]))
+    assert len({identify(one), identify(other), identify(text)}) == 3
+    assert identify(pa.ExtensionArray.from_storage(json_type(), pa.array(['{"a": 1}', None]))) == identify(one)
 
 
 def test_nested_columns_agree_between_polars_and_arrow():
@@ -336,8 +346,6 @@ def test_nested_columns_agree_between_polars_and_arrow():
     data = [
         pl.Series("a", [[1, 2], None, [], [None]], dtype=pl.List(pl.Int64)),
         pl.Series("a", [[1.5, 2], None, [None, 3]], dtype=pl.Array(pl.Float64, 2)),
-        pl.Series("a", [{"x": 1, "y": "a"}, None, {"x": None, "y": "c"}]),
-        pl.Series("a", [[{"x": [1]}], [], None, [{"x": None}, None]]),
         pl.Series("a", [[["a"], []], [], None, [None, ["é"]]]),
         pl.Series("a", [["u", "v"], None, ["u"]], dtype=pl.List(pl.Categorical)),
         pl.Series("a", [decimal.Decimal("1.10"), None], dtype=pl.Decimal(10, 2)),
@@ -348,9 +356,14 @@ def test_nested_columns_agree_between_polars_and_arrow():
         pl.Series("a", [1, None], dtype=pl.Duration("ms")),
         pl.Series("a", [DAY, None]),
     ]
+    if hasattr(pl, "Extension"):  # older versions lose the nulls of structs
+        data.append(pl.Series("a", [{"x": 1, "y": "a"}, None, {"x": None, "y": "c"}]))
+        data.append(pl.Series("a", [[{"x": [1]}], [], None, [{"x": None}, None]]))
     found = []
     for series in data:
         assert identify(series.to_frame()) == identify(series.to_frame().to_arrow()), series.dtype
+        if not hasattr(pl, "Extension") and isinstance(series.dtype, pl.Array):
+            continue  # older versions of polars export slices of these wrongly
         assert identify(series[1:].to_frame()) == identify(series[1:].to_frame().to_arrow()), series.dtype
         found.append(identify(series))
     assert len(set(found)) == len(found)
@@ -358,8 +371,9 @@ def test_nested_columns_agree_between_polars_and_arrow():
 
 def test_polars_types_of_its_own():
     """128-bit integers and Python objects in polars have identities too."""
-    big = pl.Series([2**100, None], dtype=pl.Int128)
-    assert identify(big) != identify(pl.Series([2**100 + 1, None], dtype=pl.Int128))
+    if hasattr(pl, "Int128"):
+        big = pl.Series([2**100, None], dtype=pl.Int128)
+        assert identify(big) != identify(pl.Series([2**100 + 1, None], dtype=pl.Int128))
     assert identify(pl.Series(["a", None], dtype=pl.Object)) == identify(pl.Series(["a", None]))
     assert artifacts.identify(pl.Series([object()], dtype=pl.Object)).scope == "none"
     assert artifacts.identify(pl.DataFrame({"a": [1]}).lazy()).scope == "none"
@@ -423,7 +437,8 @@ def test_time_zones_of_any_library_by_name():
     utc = [moment.dt.tz_localize(zone) for zone in ("UTC", datetime.timezone.utc, "dateutil/UTC")]
     assert len({identify(series) for series in utc}) == 1
     berlin = moment.dt.tz_localize("Europe/Berlin")
-    assert identify(moment.dt.tz_localize("dateutil/Europe/Berlin")) == identify(berlin)
+    if not pd.__version__.startswith("2.2."):  # stumbles over dateutil's zones itself
+        assert identify(moment.dt.tz_localize("dateutil/Europe/Berlin")) == identify(berlin)
     fixed = moment.dt.tz_localize(datetime.timezone(datetime.timedelta(hours=-3, minutes=-30)))
     assert identify(fixed) == identify(pa.array(fixed))
     assert len({identify(series) for series in (moment, utc[0], berlin, fixed)}) == 4
@@ -479,24 +494,23 @@ def test_ids_do_not_need_pyarrow():
     """pandas and polars give the same ids where pyarrow is not installed and pandas stores strings as objects."""
     program = """
         import sys
-        if sys.argv[1] == "without":
-            sys.modules["pyarrow"] = None  # importing it fails
+        sys.modules["pyarrow"] = None  # importing it fails
         import pandas as pd, polars as pl
         from mlotel import artifacts
         words = pd.DataFrame({"w": ["a", None, "é"] * 50_000, "n": [1.5, None, 2] * 50_000})
         table = pl.DataFrame({"w": ["a", None, "é"], "l": [["x"], [], None], "c": pl.Series([1, 2, 3], dtype=pl.Int8)})
-        print(words["w"].dtype.storage, file=sys.stderr)
-        print(artifacts.identify(words).id, artifacts.identify(table).id)
+        print(words["w"].dtype.storage, artifacts.identify(words).id, artifacts.identify(table).id)
     """
-    done = [
-        subprocess.run(
-            [sys.executable, "-c", textwrap.dedent(program), how], capture_output=True, text=True, check=True
-        )
-        for how in ("with", "without")
-    ]
-    assert [run.stderr.split() for run in done] == [["pyarrow"], ["python"]]
-    assert done[0].stdout == done[1].stdout
-    assert done[0].stdout.count("xxh3:") == 2
+    words = pd.DataFrame({"w": ["a", None, "é"] * 50_000, "n": [1.5, None, 2] * 50_000})
+    if words["w"].dtype == object:
+        pytest.skip("before pandas 3 strings are objects everywhere")
+    assert words["w"].dtype.storage == "pyarrow"
+    table = pl.DataFrame({"w": ["a", None, "é"], "l": [["x"], [], None], "c": pl.Series([1, 2, 3], dtype=pl.Int8)})
+
+    done = subprocess.run([sys.executable, "-c", textwrap.dedent(program)], capture_output=True, text=True, check=True)
+
+    assert done.stdout.split() == ["python", identify(words), identify(table)]
+    assert identify(words) == identify(pa.Table.from_pandas(words))
 
 
 cells = st.sampled_from(

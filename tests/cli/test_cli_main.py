@@ -35,7 +35,7 @@ def mlotel(*arguments, **options):
 
 @pytest.fixture(autouse=True)
 def without_colour_settings(monkeypatch):
-    for name in ("NO_COLOR", "FORCE_COLOR", "COLUMNS", "PYTHONIOENCODING", "PYTHONUTF8"):
+    for name in ("NO_COLOR", "FORCE_COLOR", "COLUMNS", "PYTHONIOENCODING", "PYTHONUTF8", "PYTHONUNBUFFERED"):
         monkeypatch.delenv(name, raising=False)
 
 
@@ -126,6 +126,16 @@ def test_nothing_recorded_is_status_3_and_says_what_to_type(command, json, capsy
     assert "state/mlotel/spool" in err
     assert "mlotel.configure()" in err
     assert "--store PATH" in err
+
+
+def test_an_endpoint_that_takes_the_records_is_named(monkeypatch, capsys):
+    """Who sends runs to a collector learns why there are none here; the address itself is not printed."""
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://user:password@collector:4318")
+
+    assert cli.main(["runs"]) == 3
+    err = capsys.readouterr().err
+    assert "OTEL_EXPORTER_OTLP_ENDPOINT is set: what runs under it is sent there" in err
+    assert "password" not in err
 
 
 @pytest.mark.parametrize("what", ["missing", "empty"])
@@ -246,6 +256,17 @@ def test_a_pipe_that_is_closed_early_is_no_error(tmp_path):
         said = process.stderr.read()
 
     assert (process.wait(timeout=60), said) == (141, b"")
+
+
+@pytest.mark.parametrize("command", [["runs"], ["show", "--json"], []])
+def test_a_pipe_that_nobody_reads_is_no_error(command, store):
+    """Also when all of the output is still waiting to be written at the end."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = mlotel(*command, "--store", store, capture_output=False, stdout=writer, stderr=subprocess.PIPE)
+    os.close(writer)
+
+    assert (done.returncode, done.stderr) == (141, "")
 
 
 def test_a_closed_standard_output_is_no_error(store):

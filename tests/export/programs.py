@@ -12,8 +12,8 @@ import json, os, sys, threading, time
 from opentelemetry import _logs, metrics, trace
 
 def show(**values):
-    "What the test is to know: one line of JSON on standard output."
-    print(json.dumps(values, default=lambda value: dict(value) if hasattr(value, "keys") else str(value)), flush=True)
+    "What the test is to know: one marked line of JSON on standard output."
+    print("@" + json.dumps(values, default=lambda value: dict(value) if hasattr(value, "keys") else str(value)), flush=True)
 
 def counts(flush):
     return {"exported": dict(flush.exported), "spooled": dict(flush.spooled), "dropped": dict(flush.dropped)}
@@ -51,7 +51,7 @@ class Program:
         self.status = status
         self.log = log
         self.output = output
-        self.lines = [json.loads(line) for line in output.splitlines() if line.startswith("{")]
+        self.lines = [json.loads(line[1:]) for line in output.splitlines() if line.startswith("@")]
         self.shown = {key: value for line in self.lines for key, value in line.items()}
 
 

@@ -114,7 +114,11 @@ class GrpcSink(Sink):
         self._server = grpc.server(futures.ThreadPoolExecutor(8))
         for signal, service, answers in (
             ("traces", trace_service_pb2_grpc.TraceServiceServicer, trace_service_pb2.ExportTraceServiceResponse),
-            ("metrics", metrics_service_pb2_grpc.MetricsServiceServicer, metrics_service_pb2.ExportMetricsServiceResponse),
+            (
+                "metrics",
+                metrics_service_pb2_grpc.MetricsServiceServicer,
+                metrics_service_pb2.ExportMetricsServiceResponse,
+            ),
             ("logs", logs_service_pb2_grpc.LogsServiceServicer, logs_service_pb2.ExportLogsServiceResponse),
         ):
             servicer = type("Servicer", (service,), {"Export": self._exporter(signal, answers)})()

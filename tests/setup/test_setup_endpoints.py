@@ -8,9 +8,13 @@ from sinks import refused_port
 
 ZERO = {"traces": 0, "metrics": 0, "logs": 0}
 
+
 @pytest.mark.parametrize("protocol", ["http/protobuf", "grpc"])
 def test_everything_arrives_whole(protocol, http_sink, grpc_sink):
-    """Spans, metrics and events arrive over both protocols, with headers and resource, and the counts say so."""
+    """Spans, metrics and events arrive over both protocols, with headers and resource, and the counts say so.
+
+    Metrics are three points: the program's own, and how many spans and how many events were exported.
+    """
     sink = grpc_sink if protocol == "grpc" else http_sink
     program = run(f"""
         telemetry = configure("flights", {sink.endpoint!r}, {protocol!r}, {{"X-Team": "blue"}})
@@ -19,7 +23,11 @@ def test_everything_arrives_whole(protocol, http_sink, grpc_sink):
         show(final=counts(telemetry.shutdown()))
     """)
 
-    assert program.shown["flush"] == {"exported": {"traces": 3, "metrics": 1, "logs": 1}, "spooled": ZERO, "dropped": ZERO}
+    assert program.shown["flush"] == {
+        "exported": {"traces": 3, "metrics": 3, "logs": 1},
+        "spooled": ZERO,
+        "dropped": ZERO,
+    }
     assert program.shown["final"]["exported"] == {"traces": 3, "metrics": len(sink.metrics()), "logs": 1}
     assert program.log == ""
     spans = sink.spans()
@@ -47,23 +55,28 @@ def test_own_counters_tell_what_became_of_records(http_sink):
     counters = [point for point in http_sink.metrics() if point["name"] == "ml.telemetry.exported"]
     traces = [point for point in counters if point["attributes"] == {"ml.telemetry.signal": "traces"}]
     assert {point["value"] for point in traces} == {4}
-    assert {(point["unit"], point["kind"], point["scope"]) for point in counters} == {("{record}", "sum", "mlotel.export")}
+    assert {(point["unit"], point["kind"], point["scope"]) for point in counters} == {
+        ("{record}", "sum", "mlotel.export")
+    }
 
 
 def test_without_an_endpoint_the_spool_has_everything(tmp_path):
     """No endpoint: every record is in this process's file, which only its owner may read."""
-    program = run(f"""
+    program = run(
+        f"""
         telemetry = configure()
         show(before=telemetry.spool_file)
         work()
         show(flush=counts(telemetry.flush()), file=telemetry.spool_file, where=telemetry.endpoints)
         mode = os.stat(telemetry.spool_file).st_mode
         show(mode=oct(mode & 0o777), folder_mode=oct(os.stat(telemetry.spool_folder).st_mode & 0o777), cwd=os.getcwd())
-    """, folder=str(tmp_path))
+    """,
+        folder=str(tmp_path),
+    )
 
     shown = program.shown
     assert shown["before"] is None
-    assert shown["flush"] == {"exported": ZERO, "spooled": {"traces": 3, "metrics": 1, "logs": 1}, "dropped": ZERO}
+    assert shown["flush"] == {"exported": ZERO, "spooled": {"traces": 3, "metrics": 3, "logs": 1}, "dropped": ZERO}
     assert shown["where"] == dict.fromkeys(ZERO, "spool")
     assert (shown["mode"], shown["folder_mode"]) == ("0o600", "0o700")
     assert (tmp_path / ".mlotel" / ".gitignore").read_text() == "*\n"
@@ -76,7 +89,8 @@ def test_without_an_endpoint_the_spool_has_everything(tmp_path):
 
 def failing(endpoint, protocol="http/protobuf", timeout_s=2.0, environment=None):
     """A program with three spans and one event whose endpoint does not take them."""
-    return run(f"""
+    return run(
+        f"""
         telemetry = configure(endpoint={endpoint!r}, protocol={protocol!r})
         record(spans=3); event()
         began = time.monotonic()
@@ -85,7 +99,9 @@ def failing(endpoint, protocol="http/protobuf", timeout_s=2.0, environment=None)
         began = time.monotonic()
         show(final=counts(telemetry.shutdown({timeout_s})), shutdown_s=time.monotonic() - began)
         show(again=counts(telemetry.shutdown()))
-    """, environment=environment)
+    """,
+        environment=environment,
+    )
 
 
 @pytest.mark.parametrize("protocol", ["http/protobuf", "grpc"])
@@ -189,12 +205,18 @@ def test_an_overloaded_receiver_gets_the_batch_when_it_recovers(http_sink):
 
 def test_headers_of_the_environment_and_of_the_argument_go_together(http_sink):
     """The argument wins for the same name; neither is ever shown."""
-    program = run(f"""
+    program = run(
+        f"""
         telemetry = configure(headers="authorization=secret%20two,x-a=1")
         record()
         telemetry.flush()
         show(text=repr(telemetry))
-    """, environment={"OTEL_EXPORTER_OTLP_ENDPOINT": http_sink.endpoint, "OTEL_EXPORTER_OTLP_HEADERS": "authorization=secret,x-b=2"})
+    """,
+        environment={
+            "OTEL_EXPORTER_OTLP_ENDPOINT": http_sink.endpoint,
+            "OTEL_EXPORTER_OTLP_HEADERS": "authorization=secret,x-b=2",
+        },
+    )
 
     [headers] = [headers for signal, _, headers in http_sink.requests if signal == "traces"]
     assert (headers["authorization"], headers["x-a"], headers["x-b"]) == ("secret two", "1", "2")

@@ -99,7 +99,7 @@ def assemble(
     ledger = Ledger()
     routes = {signal: options.routes[signal] for signal in SIGNALS if signal not in leave_out}
     used = {signal: route for signal, route in routes.items() if route.kind != "none" or route.is_printed}
-    hosts = {signal: host for signal in used if (host := _globals.host(signal)) is not None}
+    hosts = {signal: host for signal in routes if (host := _globals.host(signal)) is not None}
     writer = None
     if folder is not None and any(used[signal].kind == "spool" for signal in used if signal not in hosts):
         writer = SpoolWriter(folder)
@@ -132,7 +132,7 @@ def assemble(
     _globals.spans.queue, _globals.logs.queue = queues.get("traces"), queues.get("logs")
     if collector is not None:
         _begin_collecting(collector)
-    if "metrics" in used:
+    if "metrics" in queues or "metrics" in hosts:
         _counters.watch(ledger, metrics.get_meter(_counters.SCOPE, __version__))
     _providers.forget()
     _settings.current.capture_values = options.capture_values

@@ -162,18 +162,18 @@ def _decimals(column: Column, values: Array, nulls: Array, is_null: IsNull, hash
     scale = max(0, *(-int(parts.exponent) for parts in tuples))
     if scale > 76 or any(int(parts.exponent) > 76 for parts in tuples):
         return None
-    numbers = iter(
-        [
-            (-1 if parts.sign else 1)
-            * int("".join(map(str, parts.digits)) or "0")
-            * 10 ** (scale + int(parts.exponent))
-            for parts in tuples
-        ]
-    )
-    return add_unscaled(column, [None if missing else next(numbers) for missing in nulls], scale)
+    numbers = iter([unscaled(parts, scale) for parts in tuples])
+    return _add_unscaled(column, [None if missing else next(numbers) for missing in nulls], scale)
 
 
-def add_unscaled(column: Column, numbers: list[int | None], scale: int) -> str | None:
+def unscaled(parts: decimal.DecimalTuple, scale: int) -> int:
+    """A finite decimal times 10 to the power of ``scale``, without rounding."""
+    digits = int("".join(map(str, parts.digits)) or "0")
+    shift: int = 10 ** (scale + int(parts.exponent))
+    return (-digits if parts.sign else digits) * shift
+
+
+def _add_unscaled(column: Column, numbers: list[int | None], scale: int) -> str | None:
     """Describe decimals as integers of 10 to the power of ``-scale``; None if they do not fit into 256 bits."""
     widest = max((abs(number) for number in numbers if number is not None), default=0)
     if widest >= 10**76:

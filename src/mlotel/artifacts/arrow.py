@@ -143,7 +143,11 @@ def _varied(column: Column, array: Any, nulls: Array | None) -> None:
     kind = array.type
     text = _types.is_string(kind) or _types.is_large_string(kind) or _types.is_string_view(kind)
     if _types.is_string_view(kind) or _types.is_binary_view(kind) or _types.is_fixed_size_binary(kind):
-        array = array.cast(pa.large_string() if text else pa.large_binary())
+        offsets = pa.large_string() if text else pa.large_binary()
+        try:
+            array = array.cast(offsets)
+        except pa.ArrowNotImplementedError:  # views, before pyarrow 18
+            array = pa.array(array.to_pylist(), offsets)
     ends = _ends(array)
     lengths = np.diff(ends)
     if nulls is not None and lengths[nulls].any():  # a null may hide bytes

@@ -19,7 +19,7 @@ from mlotel.artifacts._columns import (
     zone_name,
 )
 from mlotel.artifacts._numbers import Array
-from mlotel.artifacts._objects import add_objects, decimal_type
+from mlotel.artifacts._objects import add_objects, decimal_type, unscaled
 from mlotel.types import Identity
 
 _ENOUGH_CELLS = 100_000  # of a sampled frame
@@ -43,11 +43,12 @@ def identify(value: Any, hasher: Hasher) -> Identity:
 
 def _field(name: str | None, series: pl.Series, hasher: Hasher) -> Field:
     hasher.check()
-    if isinstance(series.dtype, (pl.Categorical, pl.Enum)):
+    dtype = _instance(series.dtype)
+    if isinstance(dtype, (pl.Categorical, pl.Enum)):
         return Field(name, *_category(series, hasher))
     column = Column(hasher)
-    word = _word(series.dtype)
-    if isinstance(series.dtype, pl.Object):
+    word = _word(dtype)
+    if isinstance(dtype, pl.Object):
         word = _objects(column, series, hasher)
     else:
         _add_all(column, series, hasher)
@@ -70,7 +71,7 @@ def _add_all(column: Column, series: pl.Series, hasher: Hasher) -> None:
 
 def _category(series: pl.Series, hasher: Hasher) -> tuple[str, bytes, int]:
     """An Enum has its labels in its dtype; of a Categorical only the labels in use are known."""
-    dtype = series.dtype
+    dtype = _instance(series.dtype)
     if isinstance(dtype, pl.Enum):
         labels = dtype.categories.to_list()
         positions = series.to_physical().fill_null(0).to_numpy()
@@ -87,9 +88,9 @@ def _nulls(series: pl.Series) -> Array | None:
 
 def _add(column: Column, series: pl.Series, hasher: Hasher) -> None:
     """Describe one run of rows."""
-    dtype = series.dtype
+    dtype = _instance(series.dtype)
     nulls = _nulls(series)
-    if isinstance(dtype, pl.Decimal) or dtype in (pl.Int128, pl.UInt128):
+    if isinstance(dtype, _WIDE):
         _wide(column, series)
     elif dtype.is_numeric() or dtype.is_temporal() or isinstance(dtype, pl.Boolean):
         physical = series.to_physical()
@@ -109,15 +110,22 @@ def _add(column: Column, series: pl.Series, hasher: Hasher) -> None:
 
 
 def _wide(column: Column, series: pl.Series) -> None:
-    numbers: list[int | None] = series.to_physical().to_list()
+    """Decimals and integers of 128 bits."""
+    dtype = _instance(series.dtype)
+    signed = not isinstance(dtype, _UINT128)
+    numbers: list[int | None]
+    if isinstance(dtype, pl.Decimal) and _INT128 == ():
+        numbers = [None if n is None else unscaled(n.as_tuple(), dtype.scale) for n in series.to_list()]
+    else:
+        numbers = series.to_physical().to_list()
     for number in numbers:
-        column.values.token((number or 0).to_bytes(16, "little", signed=series.dtype != pl.UInt128))
+        column.values.token((number or 0).to_bytes(16, "little", signed=signed))
     column.size += 16 * len(numbers)
     column.count(len(numbers), _nulls(series))
 
 
 def _nested(column: Column, series: pl.Series, nulls: Array | None, hasher: Hasher) -> None:
-    dtype = series.dtype
+    dtype = _instance(series.dtype)
     if isinstance(dtype, (pl.Categorical, pl.Enum)):
         _add(column, series.cast(pl.String), hasher)
     elif isinstance(dtype, pl.List):
@@ -141,7 +149,11 @@ def _nested(column: Column, series: pl.Series, nulls: Array | None, hasher: Hash
         raise Unidentifiable(f"a column of type {dtype}")
 
 
-_EXTENSION: Any = getattr(pl, "Extension", ())  # since polars 1.36
+# types that came after polars 1.0; nothing is an instance of ()
+_INT128: Any = getattr(pl, "Int128", ())
+_UINT128: Any = getattr(pl, "UInt128", ())
+_WIDE = (pl.Decimal, _INT128, _UINT128)
+_EXTENSION: Any = getattr(pl, "Extension", ())
 _UNITS = {
     pl.Date: "date",
     pl.Time: "time",
@@ -187,6 +199,6 @@ def _inner(dtype: pl.List | pl.Array) -> pl.DataType:
 
 
 def _instance(dtype: Any) -> pl.DataType:
-    """Types can stand for themselves as classes."""
+    """A type may stand for itself as a class: in nested types, and pl.Time in older versions."""
     instance: pl.DataType = dtype() if isinstance(dtype, type) else dtype
     return instance

@@ -135,8 +135,8 @@ class _Writer:
     def _set(self, value: set[Any] | frozenset[Any]) -> None:
         self._token(b"S" + _count(len(value)))
         if self._hasher.stride(len(value)) == 1:
-            for digest in sorted(self._digest(member) for member in value):
-                self._token(digest)
+            for member in sorted(map(self._alone, value)):
+                self._token(member)
 
     def _dict(self, value: dict[Any, Any]) -> None:
         count = dict.__len__(value)
@@ -149,13 +149,16 @@ class _Writer:
             self._token(b"E" + _count(count))
             if self._hasher.stride(count) == 1:
                 # keys can be alike to us and not to the dict, as two NaNs: then the values decide
-                for pair in sorted(self._digest(key) + self._digest(member) for key, member in dict.items(value)):
+                for pair in sorted(self._alone(key) + self._alone(member) for key, member in dict.items(value)):
                     self._token(pair)
         if dict.__len__(value) != count:
             raise Unidentifiable("a dict that changed while it was read")
 
-    def _digest(self, value: Any) -> bytes:
-        """Digest of one member, for collections without an order."""
+    def _alone(self, value: Any) -> bytes:
+        """One member of a collection without an order, by itself so that it can be sorted: token or digest."""
+        scalar = _SCALARS.get(type(value))
+        if scalar is not None:
+            return scalar(value)
         token = self._token
         child = self._hasher.child()
         self._token = child.token
@@ -163,7 +166,7 @@ class _Writer:
             self.write(value)
         finally:
             self._token = token
-        return child.digest()
+        return b"#" + child.digest()
 
     def _other(self, value: Any, kind: type) -> None:
         root, name = origin(kind)

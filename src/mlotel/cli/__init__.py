@@ -67,7 +67,7 @@ def _main(arguments: list[str]) -> int:
             parser.epilog = _commands_text() if "-h" in arguments or "--help" in arguments or not arguments else None
             parser.parse_args(arguments)
             parser.epilog = _commands_text()
-            parser.print_help()
+            print(parser.format_help(), end="")
             return FINE
         name = arguments.pop(position)
         if not _plugins.has("cli", name):

@@ -60,8 +60,12 @@ def open_spool(store: str | None) -> Spool:
             if spool.groups():
                 return spool
     looked = " or ".join(str(folder) for folder in folders)
-    raise NotFoundError(f"Nothing is recorded in {looked}.\n{HOW_TO_RECORD}")
+    sent = [name for name in _ENDPOINTS if os.environ.get(name)]
+    hint = f"{sent[0]} is set: what runs under it is sent there, not recorded here.\n" if sent else ""
+    raise NotFoundError(f"Nothing is recorded in {looked}.\n{hint}{HOW_TO_RECORD}")
 
+
+_ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 
 HOW_TO_RECORD = (
     'Record a run: put `mlotel.configure()` and `with mlotel.pipeline("name"):` into a script, and run it.\n'

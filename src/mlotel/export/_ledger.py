@@ -32,6 +32,7 @@ class Ledger:
     def __init__(self) -> None:
         self._entries: deque[Entry] = deque()
         self._counts: dict[tuple[Fate, Signal, Reason | None], int] = {}
+        self._is_folding = False
         self._lock = threading.RLock()  # re-entrant: a signal handler may read while its own thread was reading
 
     def write(self, signal: Signal, outcome: Outcome) -> None:
@@ -48,13 +49,30 @@ class Ledger:
         if records:
             self._entries.append(Entry("dropped", signal, reason, records))
 
-    def counts(self) -> list[Entry]:
-        """The sums so far."""
-        with self._lock:
+    def tidy(self) -> None:
+        """Add entries up, so that they do not pile up where nobody asks. Never waits for a thread that is reading."""
+        if self._lock.acquire(blocking=False):
+            try:
+                self._fold()
+            finally:
+                self._lock.release()
+
+    def _fold(self) -> None:
+        if self._is_folding:  # a signal handler came in between: whoever was interrupted goes on afterwards
+            return
+        self._is_folding = True
+        try:
             while self._entries:
                 fate, signal, reason, records = self._entries.popleft()
                 key = (fate, signal, reason)
                 self._counts[key] = self._counts.get(key, 0) + records
+        finally:
+            self._is_folding = False
+
+    def counts(self) -> list[Entry]:
+        """The sums so far."""
+        with self._lock:
+            self._fold()
             return [Entry(*key, records) for key, records in self._counts.items()]
 
     def result(self) -> Flush:
@@ -72,4 +90,5 @@ class Ledger:
         """Begin at zero in a forked child: what came before is the parent's to count."""
         self._entries = deque()
         self._counts = {}
+        self._is_folding = False
         self._lock = threading.RLock()

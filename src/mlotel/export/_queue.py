@@ -209,4 +209,4 @@ class Queue:
             outcome = Outcome(dropped={"refused": count(self.signal, flight.items)})
         if flight.claim():
             self._ledger.write(self.signal, outcome)
-            self._ledger.counts()  # folds the entries, so that they do not pile up where nobody asks
+            self._ledger.tidy()

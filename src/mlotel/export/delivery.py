@@ -34,13 +34,14 @@ class Delivery:
             Whether everything was delivered, or counted as lost, within ``timeout_s`` seconds. When the time is over,
             delivery goes on in the background.
         """
-        return _wait(self._ask(signals), time.monotonic() + timeout_s)
+        deadline = time.monotonic() + timeout_s
+        return _wait(self._ask(signals, timeout_s), deadline)
 
     def close(self, timeout_s: float) -> Flush:
         """``flush``, then end: what could not be delivered in time is counted as dropped."""
         deadline = time.monotonic() + timeout_s
         grace = min(_GRACE_S, timeout_s / 4)
-        delivered = self._ask(SIGNALS)
+        delivered = self._ask(SIGNALS, timeout_s)
         if not _wait(delivered, deadline - grace):
             for queue in self._queues.values():
                 queue.target.interrupt()  # a pause between two tries ends, and what it was for is counted
@@ -73,12 +74,12 @@ class Delivery:
         for queue in self._queues.values():
             queue.restart()
 
-    def _ask(self, signals: Collection[Signal]) -> list[threading.Event]:
-        events = []
-        for signal, queue in self._queues.items():
-            if signal in signals:
-                collector = self._collector if signal == "metrics" else None
-                events.append(queue.mark() if collector is None else collector.mark())
+    def _ask(self, signals: Collection[Signal], timeout_s: float) -> list[threading.Event]:
+        """Ask for delivery. Metrics come last, so that they tell of the rest, but wait half the time at most."""
+        events = [queue.mark() for signal, queue in self._queues.items() if signal in signals and signal != "metrics"]
+        if "metrics" in signals and self._collector is not None:
+            _wait(events, time.monotonic() + timeout_s / 2)
+            events.append(self._collector.mark())
         return events
 
 

@@ -179,6 +179,7 @@ class _Answers:
 
             def close(self) -> None:
                 # urllib3 leaves this to finalizers, which at the end of a program have run before our last request.
+                adapter: Any
                 for adapter in self.adapters.values():
                     pools = adapter.poolmanager.pools
                     for key in pools.keys():  # noqa: SIM118 - no dict: it has no iterator of its own

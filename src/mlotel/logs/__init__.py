@@ -14,6 +14,11 @@ _SEVERITY = {"info": SeverityNumber.INFO, "warning": SeverityNumber.WARN, "error
 _SEVERITY_TEXT = {"info": "INFO", "warning": "WARN", "error": "ERROR"}
 
 
+def is_listening() -> bool:
+    """Whether anybody receives log events."""
+    return _providers.logger(SCOPE) is not None
+
+
 def emit(
     event: str,
     body: str,

@@ -34,12 +34,23 @@ def details(run: Run, known: Mapping[Key, Writer]) -> Notes:
             for artifact in artifacts:
                 lines += _artifact(word, artifact, origins(artifact, known), run, style)
         lines += [_check(check, style) for check in node.checks]
-        lines += [_pair(key, value, style) for key, value in sorted(node.attributes.items())]
+        lines += [_pair(key, value, style) for key, value in sorted(node.attributes.items()) if not _is_shown(key)]
         for event in by_span.get((node.trace_id, node.span_id), ()):
             lines += _event(event, style)
         return lines
 
     return notes
+
+
+_SHOWN = frozenset(
+    {names.ML_RUN_ID, names.ML_PIPELINE_NAME, names.ML_COMPONENT_NAME, names.ML_COMPONENT_STALENESS, names.ERROR_TYPE}
+    | {names.ML_COMPONENT_INPUT_IDS, names.ML_COMPONENT_OUTPUT_IDS, names.ML_RUN_STATUS}
+)
+
+
+def _is_shown(key: str) -> bool:
+    """Whether the tree says it already, on the same node or at the top."""
+    return key in _SHOWN or key.startswith(f"{names.ML_REMOVAL_ROWS_TEMPLATE}.")
 
 
 def _pair(key: str, value: object, style: Style) -> Line:

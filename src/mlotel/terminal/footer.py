@@ -1,6 +1,9 @@
-"""The last line below a tree: where the record is, and what to type next."""
+"""The last lines below a tree: where the record is, and what to type next."""
 
+import os
 import shlex
+from collections.abc import Mapping
+from typing import Final
 
 from mlotel.terminal import text, wording
 from mlotel.terminal.nodes import Run
@@ -8,24 +11,38 @@ from mlotel.terminal.style import Line, Style
 
 __all__ = ["footer"]
 
+_DEFAULT: Final = ".mlotel/spool"
 
-def footer(run: Run, style: Style, where: str | None) -> list[str]:
+
+def footer(run: Run, style: Style, where: str | None, environment: Mapping[str, str] | None = None) -> list[str]:
     """Lines that say where the record of ``run`` went.
 
     Args:
         run: The run that was shown.
         style: Where they will be written.
         where: A folder, for which the next commands are given, or an address. None gives no lines.
+        environment: Variables to go by; those of the process by default.
     """
     if not where:
         return []
     place = style.clean(where, 500)
     if "://" in where:
         return [style.paint([("sent to ", "dim"), (place, "")])]
-    commands = [f"mlotel show {shlex.quote(style.clean(wording.short_id(run.id)))}", "mlotel runs"]
-    follow: Line = [("next: ", "dim"), (f" {style.glyphs.dot} ".join(commands), "")]
+    variables = os.environ if environment is None else environment
+    is_default = where == (variables.get("MLOTEL_SPOOL") or _DEFAULT)  # commands look there unasked
+    store = "" if is_default else f" --store {shlex.quote(place)}"
+    show = f"mlotel show {shlex.quote(style.clean(wording.short_id(run.id)))}{store}"
+    runs = f"mlotel runs{store}"
     recorded: Line = [("recorded in ", "dim"), (place, "")]
+    follow: Line = [("next: ", "dim"), (f"{show} {style.glyphs.dot} {runs}", "")]
     joined: Line = [*recorded, ("   ", ""), *follow]
-    if sum(text.width(piece) for piece, _ in joined) <= style.width:
+    if _cells(joined) <= style.width:
         return [style.paint(joined)]
-    return [style.paint(recorded), style.paint(follow)]
+    if _cells(follow) <= style.width:
+        return [style.paint(recorded), style.paint(follow)]
+    # What is to be typed is never cut.
+    return [style.paint(recorded), style.paint([("next:", "dim")]), show, runs]
+
+
+def _cells(line: Line) -> int:
+    return sum(text.width(piece) for piece, _ in line)

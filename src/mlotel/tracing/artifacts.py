@@ -4,11 +4,9 @@ import os
 import pathlib
 import re
 import threading
-import time
 import urllib.parse
-import uuid
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -20,7 +18,7 @@ from mlotel.semconv import attributes as names
 from mlotel.semconv import metrics as specs
 from mlotel.semconv import spans
 from mlotel.tracing import attributes
-from mlotel.tracing.scope import Records, record_of, span_name, start_span
+from mlotel.tracing.scope import Records, keep_record, record_of, span_name, start_span
 from mlotel.types import AttributeValue, Identity, LinkRecord
 
 Role = Literal["input", "output", "mutated"]
@@ -38,6 +36,7 @@ TYPES = (
     "other",
 )
 MAX_PRODUCERS = 10_000
+MAX_PATH = 4096  # a longer string is no path on any system; taking it apart as one could take long
 
 _SCHEME = re.compile(r"^[A-Za-z][A-Za-z0-9+.\-]*://")
 
@@ -52,12 +51,12 @@ class Producer:
     written_s: float
 
     @property
-    def label(self) -> str:
-        """``<component>@<run id>``, for people who read a backend without links."""
-        return f"{self.component or ''}@{self.run_id or ''}"
+    def label(self) -> str | None:
+        """``<component>@<run id>``, for people who read a backend without links; None where both are unknown."""
+        return f"{self.component or ''}@{self.run_id or ''}" if self.component or self.run_id else None
 
 
-class _Producers:
+class Producers:
     """Who wrote which content in this process, the latest write of each; the oldest are forgotten."""
 
     def __init__(self) -> None:
@@ -81,7 +80,24 @@ class _Producers:
             return self._by_id.get(artifact_id)
 
 
-producers = _Producers()
+producers = Producers()
+
+
+def _random_digits() -> str:
+    return os.urandom(16).hex()
+
+
+def _process() -> str:
+    import socket  # only for those who record artifacts
+
+    return f"{socket.gethostname()}/{os.getpid()}"
+
+
+new_digits: Callable[[], str] = _random_digits
+"""Makes ids of what cannot be looked at; ``mlotel.testing`` replaces it."""
+
+this_process: Callable[[], str] = _process
+"""Host and process, for addresses; ``mlotel.testing`` replaces it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +144,7 @@ def record(
         names.ML_ARTIFACT_ID: identity.id,
         names.ML_ARTIFACT_NAME: name,
         names.ML_ARTIFACT_URI: _uri(uri, place, name),
-        names.ML_ARTIFACT_TYPE: type or artifacts.artifact_type(place if place is not None else value),
+        names.ML_ARTIFACT_TYPE: type or _type(value, place),
         names.ML_ARTIFACT_ROLE: role,
         names.ML_ARTIFACT_DIGEST_SCOPE: identity.scope,
         **labels,
@@ -144,7 +160,8 @@ def record(
     producer = producers.find(identity.id) if role == "input" else None
     links: list[Link] = []
     if producer is not None:
-        found[names.ML_ARTIFACT_PRODUCER] = attributes.text(producer.label)
+        if producer.label is not None:
+            found[names.ML_ARTIFACT_PRODUCER] = producer.label
         links.append(_link(producer.span, "consumed", identity.id))
     elif earlier is not None:
         links.append(_link(earlier.span, "derived", earlier.identity.id))
@@ -158,7 +175,7 @@ def record(
     if role != "input" and identity.scope in ("full", "none"):
         producers.add(
             identity.id,
-            Producer(own, _text(labels.get(names.ML_COMPONENT_NAME)), _text(labels.get(names.ML_RUN_ID)), time.time()),
+            Producer(own, _text(labels.get(names.ML_COMPONENT_NAME)), _text(labels.get(names.ML_RUN_ID)), end_ns / 1e9),
         )
     if records is not None:
         kept = tuple(
@@ -168,7 +185,7 @@ def record(
             for link in links
         )
         parent = getattr(span, "parent", None)
-        records.append(record_of(span, parent, span_name(word, name), start_ns, end_ns, found, False, "", kept))
+        keep_record(records, record_of(span, parent, span_name(word, name), start_ns, end_ns, found, False, "", kept))
     return Recorded(name, identity, own, producer)
 
 
@@ -193,20 +210,29 @@ def _text(value: AttributeValue | None) -> str | None:
 
 
 def _remote() -> Identity:
-    return Identity(f"ref:{uuid.uuid4().hex}", "none")
+    return Identity(f"ref:{new_digits()}", "none")
 
 
 def _place(value: Any) -> pathlib.Path | str | None:
     """A local path for paths and ``file://`` URIs, a string for other URIs, None for everything else."""
-    if isinstance(value, str):
-        if not _SCHEME.match(value):
-            return pathlib.Path(value)
-        if value.lower().startswith("file://"):
-            return pathlib.Path(urllib.parse.unquote(urllib.parse.urlsplit(value).path))
-        return value
-    if isinstance(value, os.PathLike):
+    if issubclass(type(value), str):
+        if str.__len__(value) > MAX_PATH:
+            return None
+        plain = str.__str__(value)
+        if not _SCHEME.match(plain):
+            return pathlib.Path(plain)
+        if plain.lower().startswith("file://"):
+            return pathlib.Path(urllib.parse.unquote(urllib.parse.urlsplit(plain).path))
+        return plain
+    if artifacts.kind_of(value) == "file":
         return pathlib.Path(os.fsdecode(value))
     return None
+
+
+def _type(value: Any, place: pathlib.Path | str | None) -> str:
+    if place is not None:
+        return artifacts.artifact_type(place)
+    return "other" if issubclass(type(value), str) else artifacts.artifact_type(value)
 
 
 def default_name(value: Any) -> str:
@@ -216,7 +242,7 @@ def default_name(value: Any) -> str:
         return place.name or str(place)
     if isinstance(place, str):
         return urllib.parse.urlsplit(place).path.rstrip("/").rpartition("/")[2] or attributes.uri(place)
-    return type(value).__name__
+    return attributes.qualified(type(value)).rpartition(".")[2]
 
 
 def _uri(given: str | None, place: pathlib.Path | str | None, name: str) -> str:
@@ -224,25 +250,17 @@ def _uri(given: str | None, place: pathlib.Path | str | None, name: str) -> str:
     if given is not None:
         if _SCHEME.match(given):
             return attributes.uri(given)
-        place = pathlib.Path(given)
+        place = pathlib.Path(given[:MAX_PATH])
     if isinstance(place, str):
         return attributes.uri(place)
     if isinstance(place, pathlib.Path):
         absolute = os.path.abspath(place)  # noqa: PTH100 - not resolved: a link is where people look for it
-        return attributes.uri(f"file://{_host()}{urllib.parse.quote(os.fsencode(absolute))}")
-    return attributes.uri(f"inmemory://{_host()}/{os.getpid()}/{urllib.parse.quote(name)}")
-
-
-_host_name: str | None = None
-
-
-def _host() -> str:
-    global _host_name
-    if _host_name is None:
-        import socket
-
-        _host_name = socket.gethostname()
-    return _host_name
+        try:
+            raw = os.fsencode(absolute)
+        except UnicodeEncodeError:  # a lone surrogate: no file can have this name
+            raw = absolute.encode("utf-8", "replace")
+        return attributes.uri(f"file://{this_process().partition('/')[0]}{urllib.parse.quote(raw)}")
+    return attributes.uri(f"inmemory://{this_process()}/{urllib.parse.quote(name)}")
 
 
 def staleness(recorded: Recorded, value: Any, limit_s: float) -> str | None:

@@ -1,25 +1,29 @@
 """From values of any type to attribute values: bounded, clean, without secrets, and never an error.
 
 The rules: numbers and words pass; numpy scalars become plain ones; integers beyond 64 bits become strings; strings are
-cut at 2,048 characters with a mark and lose lone surrogates, credentials and whatever ``redact=`` takes out; short lists
-of scalars stay lists; everything else is described by its type. Nothing here calls ``repr``, ``len``, ``bool`` or ``==``
-of a user's object.
+cut at 2,048 characters with a mark and lose lone surrogates, credentials and whatever ``redact=`` takes out; short
+lists of scalars stay lists; everything else is described by its type. Nothing here calls ``repr``, ``len``, ``bool`` or
+``==`` of a user's object, and types are asked for with ``type()``: ``isinstance`` would ask the object for its
+``__class__``.
 """
 
-import dataclasses
 import datetime
 import decimal
 import enum
 import fractions
 import pathlib
 import re
+import sys
 import types
 import uuid
+from collections import OrderedDict, defaultdict
 from collections.abc import Iterable, Mapping
+from itertools import islice
 from typing import Any, cast
 
 from mlotel import _settings
 from mlotel._guard import report
+from mlotel.tracing.secrets import is_secret, without_credentials
 from mlotel.types import AttributeValue
 
 MAX_TEXT = 2048
@@ -27,100 +31,98 @@ MAX_ITEMS = 128
 MAX_PARAMS = 64  # the SDK keeps 128 attributes a span and evicts the oldest: params must never push out ml.run.id
 REDACTED = "[redacted]"
 
-_PLAIN_TEXT_TYPES = (
-    datetime.datetime,
-    datetime.date,
-    datetime.time,
-    datetime.timedelta,
-    datetime.timezone,
-    decimal.Decimal,
-    fractions.Fraction,
-    uuid.UUID,
-    pathlib.PosixPath,
-    pathlib.WindowsPath,
-    pathlib.PurePosixPath,
-    pathlib.PureWindowsPath,
-    complex,
-    range,
+_PLAIN_TEXT_TYPES = frozenset(
+    {
+        datetime.datetime,
+        datetime.date,
+        datetime.time,
+        datetime.timedelta,
+        datetime.timezone,
+        decimal.Decimal,
+        fractions.Fraction,
+        uuid.UUID,
+        pathlib.PosixPath,
+        pathlib.WindowsPath,
+        pathlib.PurePosixPath,
+        pathlib.PureWindowsPath,
+        complex,
+        range,
+    }
 )
-_FUNCTIONS = (types.FunctionType, types.BuiltinFunctionType, types.MethodType)
-
-_USERINFO = re.compile(r"(?<=://)[^\s/?#@]*@")
-_SECRET_QUERY = re.compile(
-    r"(?i)([?&](?:[\w-]*(?:token|secret|password|signature|credential|api-?key|api_key)[\w-]*|sig|key|auth)=)[^&\s#]+"
-)
-_SECRET_WORDS = frozenset(
-    {"password", "passwd", "pwd", "passphrase", "secret", "secrets", "credential", "credentials", "authorization"}
-    | {"cookie", "cookies", "apikey", "dsn", "bearer"}
-)
-_SECRET_TEXT_WORDS = frozenset({"token", "auth", "jwt"})  # as numbers these are sizes and switches: max_token=512
-_SECRET_PAIRS = frozenset(
-    {("api", "key"), ("access", "key"), ("private", "key"), ("account", "key"), ("signing", "key"), ("ssh", "key")}
-    | {("encryption", "key"), ("connection", "string"), ("conn", "str")}
-)
-_WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
+_FUNCTIONS = frozenset({types.FunctionType, types.BuiltinFunctionType, types.MethodType})
+_DICTS = frozenset({dict, OrderedDict, defaultdict})
+_LISTS = frozenset({list, tuple, set, frozenset})
+_SIZED = _LISTS | {dict, OrderedDict, defaultdict, bytes, bytearray}
 _KEY_NOISE = re.compile(r"[^A-Za-z0-9_.\-]+")
 
 
 def text(value: str, limit: int = MAX_TEXT) -> str:
-    """``value`` as it may leave the process: redacted, without lone surrogates and credentials, at most ``limit`` long."""
-    size = str.__len__(value)
+    """``value`` as it may leave the process: without lone surrogates, credentials and what ``redact=`` takes out.
+
+    It is at most ``limit`` characters long; a cut leaves a mark.
+    """
+    shown = _readable(value, limit)
+    if _settings.current.redact is not None:
+        shown = _redacted(shown)
+    return _cut(shown, limit, str.__len__(value))
+
+
+def clean(value: str, limit: int = MAX_TEXT) -> str:
+    """``text()`` before ``redact=``: for what is declared before mlotel is set up."""
+    return _cut(_readable(value, limit), limit, str.__len__(value))
+
+
+def _readable(value: str, limit: int) -> str:
     # A margin beyond the cut, so that a secret is recognised although the cut goes through it.
-    shown = str.__getitem__(value, slice(0, 2 * limit)) if size > 2 * limit else str.__str__(value)
+    long = str.__len__(value) > 2 * limit
+    shown = str.__getitem__(value, slice(0, 2 * limit)) if long else str.__str__(value)
     if not shown.isascii():
         shown = shown.encode("utf-8", "replace").decode("utf-8")
-    if "://" in shown:
-        shown = _SECRET_QUERY.sub(rf"\g<1>{REDACTED}", _USERINFO.sub("", shown))
-    redact = _settings.current.redact
-    if redact is not None:
-        shown = _redacted(redact, shown)
-    if size > 2 * limit or len(shown) > limit:
-        mark = f"… [cut, {size} characters]"
-        shown = shown[: max(0, limit - len(mark))] + mark
-    return shown
+    return without_credentials(shown, REDACTED) if "://" in shown else shown
 
 
-def _redacted(redact: Any, shown: str) -> str:
+def _cut(shown: str, limit: int, size: int) -> str:
+    if size <= 2 * limit and len(shown) <= limit:
+        return shown
+    mark = f"… [cut, {max(size, len(shown))} characters]"
+    return shown[: max(0, limit - len(mark))] + mark
+
+
+def _redacted(shown: str) -> str:
     try:
-        result = redact(shown)
+        result = _settings.current.redact(shown)  # type: ignore[misc]  # callers have looked that there is one
     except Exception as error:
         report("apply redact=", error)
         return REDACTED
-    if not isinstance(result, str):
-        report("apply redact=", TypeError(f"it returned {type(result).__qualname__}, not a str"))
+    if not issubclass(type(result), str):
+        report("apply redact=", TypeError(f"it returned {qualified(type(result))}, not a str"))
         return REDACTED
-    return result.encode("utf-8", "replace").decode("utf-8")
+    return str.__str__(result).encode("utf-8", "replace").decode("utf-8")
 
 
 def declared(values: dict[str, AttributeValue]) -> dict[str, AttributeValue]:
-    """``values``, cleaned when something was declared, as they may leave now: ``redact=`` may have come since."""
+    """``values``, made with ``clean()`` when something was declared, as they may leave now."""
     if _settings.current.redact is None:
         return values
-    return {
-        name: text(value)
-        if isinstance(value, str)
-        else [text(item) if isinstance(item, str) else item for item in value]  # type: ignore[misc]  # a flat list
-        if isinstance(value, list)
-        else value
-        for name, value in values.items()
-    }
+    return {name: text(value) if isinstance(value, str) else value for name, value in values.items()}
 
 
 def uri(value: str) -> str:
     """``value`` without user information, query and fragment: where something is, not who may read it."""
-    if "://" in value[: 2 * MAX_TEXT]:
-        value = re.split(r"[?#]", value[: 2 * MAX_TEXT], maxsplit=1)[0]
-    return text(value)
+    shown = str.__getitem__(value, slice(0, 2 * MAX_TEXT))
+    return text(re.split(r"[?#]", shown, maxsplit=1)[0] if "://" in shown else value)
 
 
 def attribute(value: Any) -> AttributeValue:
     """``value`` as an attribute value; see the rules at the top of this module."""
-    scalar = _scalar(value)
-    if scalar is not None:
-        return scalar
-    kind = type(value)
-    if kind in (list, tuple, set, frozenset):
-        return _list(value)
+    try:
+        scalar = _scalar(value)
+        if scalar is not None:
+            return scalar
+        if type(value) in _LISTS:
+            return _list(value)
+    except Exception as error:  # a time zone, the name of an enum's member: code of the user's after all
+        report("read the value of a param", error, level=10)
     return describe(value)
 
 
@@ -129,30 +131,47 @@ def _scalar(value: Any) -> str | bool | int | float | None:
     if value is None:
         return "None"
     if value is True or value is False:
-        return cast("bool", value)
-    if isinstance(value, enum.Enum):
-        return text(f"{type(value).__qualname__}.{value.name}")
-    if isinstance(value, str):
+        return value
+    kind = type(value)
+    if issubclass(kind, str) and not issubclass(kind, enum.Enum):
         return text(value)
-    if isinstance(value, int):
+    if issubclass(kind, enum.Enum):
+        return text(f"{_name(kind)}.{_member(value)}")
+    if issubclass(kind, int):
         number = int.__add__(value, 0)
         return number if -(2**63) <= number < 2**63 else _big(number)
-    if isinstance(value, float):
+    if issubclass(kind, float):
         return float.__add__(value, 0.0)
-    kind = type(value)
     if kind in _PLAIN_TEXT_TYPES:
         return text(str(value))
-    if kind.__module__ == "numpy" and hasattr(kind, "item") and getattr(value, "ndim", None) == 0:
-        plain = value.item()
-        # datetime64 in nanoseconds comes out as a bare int: its own text says more
-        return (
-            text(str(value))
-            if kind.__name__.endswith("64") and kind.__name__[:4] in ("date", "time")
-            else _scalar(plain)
-        )
-    if isinstance(value, type | types.FunctionType | types.BuiltinFunctionType | types.MethodType):
+    if kind in _FUNCTIONS:
         return text(f"{value.__module__}.{value.__qualname__}")
+    if issubclass(kind, type):
+        return text(f"{_module(value)}.{_name(value)}")
+    numpy = sys.modules.get("numpy")  # where it was never loaded, no value is of its types
+    return None if numpy is None else _numpy_scalar(value, kind, numpy)
+
+
+def _numpy_scalar(value: Any, kind: type, numpy: Any) -> str | bool | int | float | None:
+    if kind is numpy.ndarray and value.ndim == 0:
+        return _scalar(value[()])
+    if not issubclass(kind, numpy.generic):
+        return None
+    if issubclass(kind, numpy.bool_ | numpy.integer) and not issubclass(kind, numpy.timedelta64):
+        return _scalar(value.item())
+    if issubclass(kind, numpy.floating):
+        return float(value)  # item() of a long double is a long double again
+    if issubclass(kind, numpy.datetime64 | numpy.timedelta64 | numpy.complexfloating):
+        return text(str(value))  # item() of times in nanoseconds is a bare int
     return None
+
+
+def _member(member: enum.Enum) -> str:
+    name = member._name_
+    if type(name) is str:
+        return name
+    value = member._value_  # several flags at once have no name
+    return str(value) if type(value) in (int, str) else "unnamed"
 
 
 def _big(number: int) -> str:
@@ -163,74 +182,117 @@ def _big(number: int) -> str:
 def _list(value: Iterable[Any]) -> AttributeValue:
     size = len(value)  # type: ignore[arg-type]  # exact built-in types only
     if size > MAX_ITEMS:
-        return f"<{type(value).__qualname__} of {size}>"
-    items = [_scalar(item) for item in value]
-    plain = [describe(raw) if item is None else item for raw, item in zip(value, items, strict=True)]
+        return describe(value)
+    plain = [attribute(item) if type(item) not in _LISTS else describe(item) for item in value]
     kinds = {type(item) for item in plain}
-    if len(kinds) <= 1:
-        return cast("AttributeValue", plain)
     if kinds == {int, float}:
         return [float(cast("float", item)) for item in plain]
-    return [item if isinstance(item, str) else str(item) for item in plain]
+    words = plain if len(kinds) <= 1 else [item if isinstance(item, str) else str(item) for item in plain]
+    # sets have no order, so one is made: the same params look the same in every process
+    return cast("AttributeValue", sorted(words) if type(value) in (set, frozenset) else words)
 
 
 def describe(value: Any) -> str:
     """What kind of thing ``value`` is: ``<pandas.DataFrame>``, ``<dict of 12>``."""
     kind = type(value)
-    if kind in (dict, list, tuple, set, frozenset, bytes, bytearray):
-        return f"<{kind.__qualname__} of {len(value)}>"
-    return text(f"<{qualified(kind)}>")
+    return text(f"<{qualified(kind)} of {len(value)}>" if kind in _SIZED else f"<{qualified(kind)}>")
 
 
 def qualified(kind: type) -> str:
     """Qualified name of a class, bare for built-ins, as ``error.type`` wants it."""
-    module = getattr(kind, "__module__", None)
-    name = getattr(kind, "__qualname__", None)
-    if not isinstance(name, str):
-        return "unknown"
-    return name if module == "builtins" or not isinstance(module, str) else f"{module}.{name}"
+    module = _module(kind)
+    return _name(kind) if module in ("builtins", "") else f"{module}.{_name(kind)}"
 
 
-def is_scalar(value: Any) -> bool:
-    """Whether ``value`` is recorded as a single attribute value rather than described."""
-    return value is None or isinstance(value, str | int | float | enum.Enum) or _scalar(value) is not None
+def _name(kind: type) -> str:
+    name: str = type.__getattribute__(kind, "__qualname__")  # past a metaclass, which is the user's
+    return name
+
+
+def _module(kind: type) -> str:
+    module = type.__getattribute__(kind, "__module__")
+    return module if type(module) is str else ""
 
 
 def key(raw: object) -> str:
     """``raw`` as the last part of an attribute key: letters, digits, ``_``, ``-`` and ``.``, at most 128 long."""
-    if not isinstance(raw, str):
-        raw = str(raw) if isinstance(raw, int | float) else describe(raw)
-    return _KEY_NOISE.sub("_", raw[:128]).strip(".") or "_"
+    kind = type(raw)
+    if issubclass(kind, str):
+        word = str.__getitem__(cast("str", raw), slice(0, 128))
+        if _settings.current.redact is not None:
+            word = _redacted(word)
+    else:
+        scalar = attribute(raw)
+        word = scalar if isinstance(scalar, str) else str(scalar)
+    return _KEY_NOISE.sub("_", word[:128]).strip(".") or "_"
 
 
 def params(template: str, values: Mapping[str, Any], limit: int = MAX_PARAMS) -> dict[str, AttributeValue]:
     """Attributes ``<template>.<key>`` of ``values``, with nested dicts and dataclasses flattened by one level."""
     found: dict[str, AttributeValue] = {}
     for name, value in values.items():
-        for full_name, item in _flattened(key(name), value):
+        for full_name, item in flattened(name, value):
             if len(found) >= limit:
-                report(f"keep more than {limit} params", ValueError("the rest is left out"))
+                say_full(limit)
                 return found
-            found[f"{template}.{full_name}"] = REDACTED if _is_secret(full_name, item) else attribute(item)
+            attribute_name = key(full_name)
+            found[f"{template}.{attribute_name}"] = REDACTED if is_secret(full_name, item) else attribute(item)
     return found
 
 
-def _flattened(name: str, value: Any) -> Iterable[tuple[str, Any]]:
-    if type(value) is dict and value:
-        return [(f"{name}.{key(inner)}", item) for inner, item in list(value.items())[: MAX_PARAMS + 1]]
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        # only what lies in the instance: a property or a descriptor could run code of the user's
-        state = getattr(value, "__dict__", {})
-        fields = [field.name for field in dataclasses.fields(value) if field.name in state]
-        if fields:
-            return [(f"{name}.{field}", state[field]) for field in fields]
-    return [(name, value)]
+def say_full(limit: int) -> None:
+    """Say once that there were too many params."""
+    report(f"keep more than {limit} params of one span", ValueError("the rest is left out"))
 
 
-def _is_secret(name: str, value: Any) -> bool:
-    if value is None:
-        return False
-    words = [word.lower() for word in _WORDS.findall(name)]
-    if not _SECRET_WORDS.isdisjoint(words) or not _SECRET_PAIRS.isdisjoint(zip(words, words[1:], strict=False)):
-        return True
-    return not isinstance(value, bool | int | float) and not _SECRET_TEXT_WORDS.isdisjoint(words)
+def flattened(name: str, value: Any) -> Iterable[tuple[str, Any]]:
+    """``value`` under ``name``, or its parts when it is a dict, a dataclass or a named tuple."""
+    kind = type(value)
+    if kind in _DICTS:
+        if value:
+            return [(f"{name}.{word(inner)}", item) for inner, item in islice(value.items(), MAX_PARAMS + 1)]
+        return [(name, value)]
+    found = [(f"{name}.{field}", _stored(value, kind, field)) for field in fields_of(kind)]
+    return [(full_name, item) for full_name, item in found if item is not _ABSENT] or [(name, value)]
+
+
+def word(raw: object) -> str:
+    """A key of a user's dict as a word."""
+    if issubclass(type(raw), str):
+        return str.__getitem__(cast("str", raw), slice(0, 128))
+    scalar = attribute(raw)
+    return scalar if isinstance(scalar, str) else str(scalar)
+
+
+_ABSENT = object()
+
+
+def fields_of(kind: type) -> tuple[str, ...]:
+    """Names of the fields of a dataclass or a named tuple."""
+    for ancestor in type.__getattribute__(kind, "__mro__"):
+        own = type.__getattribute__(ancestor, "__dict__")
+        names = own.get("__dataclass_fields__", own.get("_fields") if issubclass(kind, tuple) else None)
+        if type(names) in (dict, tuple):
+            return tuple(name for name in names if type(name) is str)
+    return ()
+
+
+def _stored(value: Any, kind: type, field: str) -> Any:
+    """What lies in a field. A property, or ``__getattr__``, would be code of the user's."""
+    if issubclass(kind, tuple):
+        names = fields_of(kind)
+        return tuple.__getitem__(value, names.index(field)) if len(names) == tuple.__len__(value) else _ABSENT
+    for ancestor in type.__getattribute__(kind, "__mro__"):
+        own = type.__getattribute__(ancestor, "__dict__")
+        slot = own.get("__dict__")
+        if type(slot) is types.GetSetDescriptorType:
+            state = slot.__get__(value)
+            if type(state) is dict and field in state:
+                return state[field]
+        slot = own.get(field)
+        if type(slot) is types.MemberDescriptorType:
+            try:
+                return slot.__get__(value)
+            except AttributeError:  # never set
+                return _ABSENT
+    return _ABSENT

@@ -4,25 +4,34 @@ The rule, which ``docs/concepts.md`` states for users:
 
 - tables, arrays, models, bytes and paths (``os.PathLike``) are artifacts, named after the parameter, or after the
   function when returned; ``inputs=`` and ``outputs=`` rename;
-- lists, tuples and dicts of artifacts are that many artifacts: ``split.0``, ``split.train``;
-- scalars, short lists of scalars, and dicts and dataclasses of scalars are params;
+- lists, tuples and dicts of artifacts are that many artifacts: ``split.0``, ``split.train``, ``load.0.1``; of one
+  collection the first 32 are recorded and the rest is counted;
+- scalars, short lists of scalars, and dicts, dataclasses and named tuples of scalars are params;
 - everything else is a param that says its type, no more;
 - a path that does not exist yet is an output, if it exists after the call; one that was changed meanwhile is an input
   and, as it is now, an output of the role ``mutated``;
 - ``self`` and ``cls`` are left out.
+
+Collections may be large, so only their first members are looked at.
 """
 
 import inspect
 import os
 import pathlib
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import islice
+from typing import Any, TypeAlias
 
 from mlotel import artifacts
 from mlotel.tracing import attributes
 from mlotel.tracing.arguments import require_name
 
-MAX_COLLECTION = 32  # artifacts of one list or dict; more are counted, not hashed
+MAX_COLLECTION = 32  # artifacts of one argument or result; more are counted, not hashed
+MAX_LOOK = 256  # members of a collection that are looked at
+MAX_LOOK_INSIDE = 8  # likewise, of a collection in a collection: a list of rows must not take long
+MAX_DEPTH = 3
+
+Named: TypeAlias = tuple[str, Any]
 
 
 class Signature:
@@ -66,7 +75,7 @@ class Signature:
             if parameter.kind is parameter.VAR_KEYWORD:
                 found.update(value)
             elif parameter.kind is parameter.VAR_POSITIONAL:
-                found.update({f"{parameter.name}.{index}": item for index, item in enumerate(value)})
+                found.update({f"{parameter.name}.{index}": item for index, item in enumerate(value[:MAX_LOOK])})
             else:
                 found[parameter.name] = value
         return found
@@ -76,56 +85,73 @@ class Captured:
     """Values sorted into artifacts and params.
 
     Attributes:
-        artifacts: Name and value of each.
+        artifacts: Name and value of each, paths excepted.
+        paths: Name and value of each ``os.PathLike``.
         params: The rest.
-        omitted: Artifacts beyond ``MAX_COLLECTION`` in one collection.
+        omitted: Artifacts beyond ``MAX_COLLECTION`` in one value, as far as they were seen; members of a collection
+            of artifacts that were not looked at count as such.
     """
 
-    __slots__ = ("artifacts", "omitted", "params")
+    __slots__ = ("_room", "artifacts", "omitted", "params", "paths")
 
     def __init__(self) -> None:
-        self.artifacts: list[tuple[str, Any]] = []
+        self.artifacts: list[Named] = []
+        self.paths: list[Named] = []
         self.params: dict[str, Any] = {}
         self.omitted = 0
+        self._room = MAX_COLLECTION
 
     def add(self, name: str, value: Any) -> None:
         """Sort ``value`` in."""
-        if artifacts.kind_of(value) is not None:
-            self.artifacts.append((name, value))
+        self._room = MAX_COLLECTION
+        self._add(name, value, MAX_DEPTH)
+
+    def _add(self, name: str, value: Any, depth: int) -> None:
+        kind = artifacts.kind_of(value)
+        if kind is not None:
+            self._room -= 1
+            if self._room < 0:
+                self.omitted += 1
+            else:
+                (self.paths if kind == "file" else self.artifacts).append((name, value))
             return
-        members = list(_members(name, value))
-        if not any(artifacts.kind_of(item) is not None for _, item in members):
+        found, size = members(value, MAX_LOOK if depth == MAX_DEPTH else MAX_LOOK_INSIDE)
+        if not any(_has_artifact(item, depth - 1) for _, item in found):
             self.params[name] = value
             return
-        for index, (member, item) in enumerate(members):
-            if artifacts.kind_of(item) is None:
-                self.params[member] = item
-            elif index < MAX_COLLECTION:
-                self.artifacts.append((member, item))
-            else:
-                self.omitted += 1
+        for part, item in found:
+            self._add(f"{name}.{part}", item, depth - 1)
+        self.omitted += size - len(found)
 
 
-def _members(name: str, value: Any) -> Iterator[tuple[str, Any]]:
-    if type(value) is dict:
-        for key, item in value.items():
-            yield f"{name}.{attributes.key(key)}", item
-    elif type(value) in (list, tuple):
-        for index, item in enumerate(value):
-            yield f"{name}.{index}", item
-    elif isinstance(value, tuple):
-        fields = getattr(type(value), "_fields", None)
-        if isinstance(fields, tuple):
-            for field, item in zip(fields, tuple.__iter__(value), strict=False):
-                yield f"{name}.{field}", item
+def _has_artifact(value: Any, depth: int) -> bool:
+    if value is None or type(value) in (bool, int, float, str):
+        return False
+    if artifacts.kind_of(value) is not None:
+        return True
+    return depth > 0 and any(_has_artifact(item, depth - 1) for _, item in members(value, MAX_LOOK_INSIDE)[0])
+
+
+def members(value: Any, limit: int = MAX_LOOK) -> tuple[list[Named], int]:
+    """Name and value of the first members of a list, tuple or dict, and how many members there are."""
+    kind = type(value)
+    if kind is dict:
+        return [(attributes.word(key), item) for key, item in islice(value.items(), limit)], len(value)
+    if kind is list or kind is tuple:
+        return [(str(index), item) for index, item in enumerate(value[:limit])], len(value)
+    if issubclass(kind, tuple):
+        fields = attributes.fields_of(kind)
+        items = tuple.__getitem__(value, slice(0, limit))
+        if len(fields) == tuple.__len__(value):
+            return list(zip(fields, items, strict=False)), len(fields)
+    return [], 0
 
 
 def arguments_of(arguments: Mapping[str, Any], renames: Mapping[str, str]) -> Captured:
-    """What of the arguments of a call is recorded. Paths are left to ``PathWatch``."""
+    """What of the arguments of a call is recorded."""
     captured = Captured()
     for name, value in arguments.items():
-        if not isinstance(value, os.PathLike):
-            captured.add(renames.get(name, name), value)
+        captured.add(renames.get(name, name), value)
     return captured
 
 
@@ -134,15 +160,16 @@ def result_of(result: Any, name: str, outputs: str | tuple[str, ...] | None) -> 
     captured = Captured()
     if result is None:
         return captured
-    if isinstance(outputs, str):
-        name = outputs
-    elif outputs is not None and isinstance(result, list | tuple):
-        for index, item in enumerate(result[:MAX_COLLECTION]):
-            captured.add(outputs[index] if index < len(outputs) else f"{name}.{index}", item)
+    if outputs is None or isinstance(outputs, str):
+        captured.add(outputs or name, result)
         return captured
-    elif outputs is not None:
-        name = outputs[0]
-    captured.add(name, result)
+    parts, size = members(result)
+    if not parts:
+        captured.add(outputs[0] if outputs else name, result)
+        return captured
+    for index, (part, item) in enumerate(parts):
+        captured.add(outputs[index] if index < len(outputs) else f"{name}.{part}", item)
+    captured.omitted += max(0, size - MAX_LOOK)
     return captured
 
 
@@ -151,29 +178,30 @@ class PathWatch:
 
     __slots__ = ("_before",)
 
-    def __init__(self, arguments: Mapping[str, Any], renames: Mapping[str, str]) -> None:
-        self._before = [
-            (renames.get(name, name), pathlib.Path(os.fsdecode(value)), _state(value))
-            for name, value in arguments.items()
-            if isinstance(value, os.PathLike)
-        ]
+    def __init__(self, paths: Iterable[Named]) -> None:
+        self._before = [(name, path, _state(path)) for name, value in paths for path in (as_path(value),)]
 
     def existing(self) -> Iterator[tuple[str, pathlib.Path]]:
         """Paths that there are: inputs."""
         return ((name, path) for name, path, state in self._before if state is not None)
 
-    def made(self, result: Any) -> Iterator[tuple[str, pathlib.Path, bool]]:
-        """Paths that the call made, or changed (True). One that the call returned is left to its result."""
-        returned = os.fsdecode(result) if isinstance(result, os.PathLike) else None
+    def made(self, returned: Iterable[Named]) -> Iterator[tuple[str, pathlib.Path, bool]]:
+        """Paths that the call made, or changed (True). Those that the call returned are left to its result."""
+        known = {as_path(value) for _, value in returned}
         for name, path, before in self._before:
             now = _state(path)
-            if now is not None and now != before and os.fspath(path) != returned:
+            if now is not None and now != before and path not in known:
                 yield name, path, before is not None
 
 
-def _state(path: Any) -> tuple[int, int, int] | None:
+def as_path(value: Any) -> pathlib.Path:
+    """Any ``os.PathLike`` as a path."""
+    return pathlib.Path(os.fsdecode(value))
+
+
+def _state(path: pathlib.Path) -> tuple[int, int, int] | None:
     try:
-        found = os.stat(path)  # noqa: PTH116 - any PathLike
+        found = path.stat()
     except (OSError, ValueError):
         return None
     return found.st_size, found.st_mtime_ns, found.st_ino

@@ -2,10 +2,14 @@
 
 import inspect
 import keyword
+import os
 import re
+import sys
+import types
 import warnings
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Literal, cast
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, cast
 
 from opentelemetry import context, trace
 from opentelemetry.context import Context
@@ -17,14 +21,47 @@ from mlotel.errors import CheckFailed, CheckWarning
 from mlotel.semconv import attributes as names
 from mlotel.semconv import events, spans
 from mlotel.semconv import metrics as specs
-from mlotel.tracing import attributes
-from mlotel.tracing.scope import Records, Scope, record_of, span_name, start_span
+from mlotel.tracing import attributes, failures
+from mlotel.tracing.scope import Records, Scope, keep_record, record_of, span_name, start_span
 from mlotel.types import AttributeValue, Check
 
 Stage = Literal["before", "after"]
 OnFailure = Literal["record", "warn", "raise"]
 
 _FAILED_TYPE = attributes.qualified(CheckFailed)
+_PACKAGE = str(Path(__file__).resolve().parents[1]) + os.sep
+
+
+class Answer(NamedTuple):
+    """What came of a check.
+
+    Attributes:
+        verdict: The result, a failed one when the check crashed.
+        error: The exception that the verdict was made from.
+        crashed: Whether that exception was no AssertionError.
+    """
+
+    verdict: Check
+    error: Exception | None = None
+    crashed: bool = False
+
+    @property
+    def message(self) -> str:
+        """What the check said."""
+        said = self.verdict.message
+        return said if type(said) is str else attributes.word(said)
+
+    @property
+    def public_message(self) -> str:
+        """What the check said, as it may leave the process."""
+        if self.error is not None and failures.only_types():
+            return ("crashed with " if self.crashed else "raised ") + failures.type_of(self.error)
+        return attributes.text(self.message)
+
+    @property
+    def error_type(self) -> str:
+        """Value of ``error.type`` when the check failed."""
+        return failures.type_of(self.error) if self.error is not None and self.crashed else _FAILED_TYPE
 
 
 def identifier(name: str) -> str:
@@ -68,20 +105,21 @@ class BoundCheck:
         """Whether the check can use a value called ``name``."""
         return self.accepted is None or name in self.accepted
 
-    def run(self, values: Mapping[str, Any]) -> tuple[Check, BaseException | None]:
-        """The verdict, and the error when the check crashed. Exceptions that are no ``Exception`` pass."""
+    def run(self, values: Mapping[str, Any]) -> Answer:
+        """Call the check. Exceptions that are no ``Exception`` pass."""
         missing = sorted(self.wanted - values.keys())
         if missing:
             have = ", ".join(sorted(values)) or "none"
             kind = "input" if self.stage == "before" else "output"
-            return Check(False, f"no {kind} named {', '.join(missing)}; there is: {have}"), None
+            return Answer(Check(False, f"no {kind} named {', '.join(missing)}; there is: {have}"))
         try:
-            answer = self._call({name: value for name, value in values.items() if self.wants(name)})
+            found = self._call({name: value for name, value in values.items() if self.wants(name)})
         except AssertionError as error:
-            return Check(False, describe_error(error)), None
+            return Answer(Check(False, describe_error(error)), error)
         except Exception as error:
-            return Check(False, f"crashed with {attributes.qualified(type(error))}: {describe_error(error)}"), error
-        return _verdict(answer), None
+            reason = f"crashed with {attributes.qualified(type(error))}: {describe_error(error)}"
+            return Answer(Check(False, reason), error, crashed=True)
+        return Answer(_verdict(found))
 
     def _call(self, values: dict[str, Any]) -> Any:
         parameters = inspect.signature(self.function).parameters if self.accepted is not None else {}
@@ -90,20 +128,22 @@ class BoundCheck:
 
 
 def _verdict(answer: Any) -> Check:
-    """What the answer of a check means. Only True, False and None are looked at: anything else might not be a verdict."""
-    if isinstance(answer, Check):
-        return answer
+    """What the answer of a check means. Only True, False and None are looked at: the rest might not be a verdict."""
+    kind = type(answer)
+    if issubclass(kind, Check):
+        return cast("Check", answer)
     if answer is None or answer is True:
         return Check(True)
     if answer is False:
         return Check(False)
-    kind = type(answer)
-    if kind.__module__ == "numpy" and kind.__name__ in ("bool", "bool_"):
+    numpy = sys.modules.get("numpy")
+    if numpy is not None and kind is numpy.bool_:
         return Check(answer)
-    if inspect.iscoroutine(answer):
+    if kind is types.CoroutineType:
         answer.close()
+        return Check(False, "is async, and nobody awaits checks; write a plain function")
     return Check(
-        False, f"returned a {attributes.qualified(kind)}; return a bool, a Check or None, or raise AssertionError"
+        False, f"returned {attributes.qualified(kind)}; return a bool, a Check or None, or raise AssertionError"
     )
 
 
@@ -136,63 +176,71 @@ def run_checks(
         if ctx is not None:
             with guard("begin a check"):
                 span = start_span(
-                    span_name(spans.CHECK, check.name),
+                    span_name(spans.CHECK, attributes.text(check.name)),
                     ctx,
                     {names.ML_CHECK_NAME: attributes.text(check.name), names.ML_CHECK_STAGE: check.stage, **labels},
                     start_ns,
                 )
         token = None if span is None or ctx is None else context.attach(trace.set_span_in_context(span, ctx))
         try:
-            verdict, error = check.run(values)
+            answer = check.run(values)
         except BaseException as stopped:
             if span is not None:
-                span.set_status(Status(StatusCode.ERROR, attributes.qualified(type(stopped))))
-                span.set_attribute(names.ERROR_TYPE, attributes.qualified(type(stopped)))
+                span.set_status(Status(StatusCode.ERROR, failures.type_of(stopped)))
+                span.set_attribute(names.ERROR_TYPE, failures.type_of(stopped))
                 span.end(end_time=start_ns + _clock.monotonic_ns() - before)
             raise
         finally:
             if token is not None:
                 context.detach(token)
-        message = attributes.text(str(verdict.message))
         if span is not None and ctx is not None:
             with guard("record a check"):
                 end_ns = start_ns + _clock.monotonic_ns() - before
-                _record(check, verdict, message, error, span, ctx, labels, (start_ns, end_ns), records)
-        if verdict.status == "failed":
+                _record(check, answer, span, ctx, labels, (start_ns, end_ns), records)
+        if answer.verdict.status == "failed":
             if on_failure == "raise":
-                raise CheckFailed(check.name, message) from error
+                raise CheckFailed(check.name, answer.message) from answer.error
             if on_failure == "warn":
-                warnings.warn(f"check {check.name} failed: {message}", CheckWarning, stacklevel=4)
+                text = f"check {check.name} failed: {answer.message}"
+                warnings.warn(text, CheckWarning, stacklevel=_levels_to_the_user())
+
+
+def _levels_to_the_user() -> int:
+    """How far up the first frame is that is not mlotel's: a warning names the line that a person can look at."""
+    level, frame = 1, sys._getframe(1)
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(_PACKAGE):
+        level, frame = level + 1, frame.f_back
+    return level
 
 
 def _record(
     check: BoundCheck,
-    verdict: Check,
-    message: str,
-    error: BaseException | None,
+    answer: Answer,
     span: trace.Span,
     ctx: Context,
     labels: Mapping[str, AttributeValue],
     times: tuple[int, int],
     records: Records | None,
 ) -> None:
-    failed = verdict.status == "failed"
-    found: dict[str, AttributeValue] = {names.ML_CHECK_STATUS: verdict.status}
+    status, message = answer.verdict.status, answer.public_message
+    failed = status == "failed"
+    name = attributes.text(check.name)
+    found: dict[str, AttributeValue] = {names.ML_CHECK_STATUS: status}
     if message:
         found[names.ML_CHECK_MESSAGE] = message
-    found.update(attributes.params(names.ML_CHECK_VALUE_TEMPLATE, verdict.values))
-    span.set_attributes(found)
+    found.update(attributes.params(names.ML_CHECK_VALUE_TEMPLATE, answer.verdict.values))
     if failed:
-        span.set_attribute(names.ERROR_TYPE, _FAILED_TYPE if error is None else attributes.qualified(type(error)))
-        span.set_status(Status(StatusCode.ERROR, message))
-        metric_labels = {names.ML_CHECK_NAME: attributes.text(check.name)}
+        found[names.ERROR_TYPE] = answer.error_type
+        span.set_status(Status(StatusCode.ERROR, message or None))
+        metric_labels = {names.ML_CHECK_NAME: name}
         if names.ML_COMPONENT_NAME in labels:
             metric_labels[names.ML_COMPONENT_NAME] = cast("str", labels[names.ML_COMPONENT_NAME])
         metrics.add(specs.ML_CHECK_FAILURES, 1, metric_labels, ctx)
-    whole = {names.ML_CHECK_NAME: attributes.text(check.name), names.ML_CHECK_STAGE: check.stage, **labels, **found}
+    span.set_attributes(found)
+    whole = {names.ML_CHECK_NAME: name, names.ML_CHECK_STAGE: check.stage, **labels, **found}
     logs.emit(
         events.ML_CHECK_RESULT,
-        f"check {check.name} {verdict.status}" + (f": {message}" if message else ""),
+        f"check {name} {status}" + (f": {message}" if message else ""),
         whole,
         trace.set_span_in_context(span, ctx),
         severity="warning" if failed else "info",
@@ -200,4 +248,4 @@ def _record(
     span.end(end_time=times[1])
     if records is not None:
         parent = trace.get_current_span(ctx).get_span_context()
-        records.append(record_of(span, parent, span_name(spans.CHECK, check.name), *times, whole, failed, message))
+        keep_record(records, record_of(span, parent, span_name(spans.CHECK, name), *times, whole, failed, message))

@@ -1,6 +1,7 @@
 """Components: one step of a pipeline, with the artifacts that it reads and writes."""
 
 import sys
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from types import FrameType, TracebackType
 from typing import Any, Literal, NoReturn, TypeAlias, TypeVar, cast, overload
@@ -18,12 +19,13 @@ from mlotel.semconv import spans
 from mlotel.tracing import attributes, usage
 from mlotel.tracing.arguments import refuse_unknown, require_choice, require_name, require_text
 from mlotel.tracing.artifacts import TYPES, Recorded, Role, count_rows, default_name, labels_in, record, staleness
-from mlotel.tracing.capture import Captured, PathWatch, Signature, arguments_of, result_of
+from mlotel.tracing.capture import Captured, PathWatch, Signature, arguments_of, as_path, members, result_of
 from mlotel.tracing.checks import BoundCheck, identifier, run_checks
 from mlotel.tracing.context import parent_context
 from mlotel.tracing.declare import KEYWORDS, Declaration, declare
 from mlotel.tracing.functions import Begin, Execution, wrap
-from mlotel.tracing.runs import Run, taken
+from mlotel.tracing.opened import Opened
+from mlotel.tracing.runs import Run
 from mlotel.tracing.scope import Records, Scope, span_name
 from mlotel.types import AttributeValue
 
@@ -37,6 +39,9 @@ CheckFunctions: TypeAlias = Callable[..., Any] | Sequence[Callable[..., Any]]
 _NO_EXEMPLAR = set_span_in_context(INVALID_SPAN, Context())
 
 MAX_IDS = 100  # of input.ids and output.ids: for people; the spans carry them all
+MAX_REASONS = 32  # each is an attribute of the span and a series of the metric
+
+_counting = threading.Lock()
 
 
 class Component:
@@ -49,8 +54,8 @@ class Component:
     """
 
     __slots__ = (
-        "_checked", "_cpu_ns", "_declaration", "_ids", "_kept", "_labels", "_memory", "_peak", "_records", "_removed",
-        "_scope", "_stale", "_trace", "name",
+        "_checked", "_cpu_ns", "_cpu_since", "_declaration", "_ids", "_kept", "_labels", "_peak", "_records",
+        "_removed", "_scope", "_stale", "_trace", "name",
     )  # fmt: skip
 
     def __init__(self, name: str, declaration: Declaration) -> None:
@@ -65,6 +70,7 @@ class Component:
         self._stale: list[str] = []
         self._checked: set[BoundCheck] = set()
         self._cpu_ns = 0
+        self._cpu_since: int | None = None
         self._peak = 0
         self._trace: usage.AllocationTrace | None = None
 
@@ -136,7 +142,7 @@ class Component:
         Args:
             rows: How many; zero or more.
             reason: A short word that repeats from run to run: ``outlier``, ``missing``, ``duplicate``. It becomes a
-                metric attribute, so it must not contain values of the data.
+                metric attribute, so it must not contain values of the data; beyond 32 reasons all are ``other``.
 
         Raises:
             InvalidTypeError: If ``rows`` is no integer, ``reason`` no string, or a keyword is unknown.
@@ -156,7 +162,10 @@ class Component:
         self._count_removed(attributes.key(require_text("removed", "reason", reason)), count)
 
     def _count_removed(self, why: str, count: int) -> None:
-        self._removed[why] = self._removed.get(why, 0) + count
+        with _counting:  # threads may share a component
+            if why not in self._removed and len(self._removed) >= MAX_REASONS:
+                why = "other"
+            self._removed[why] = self._removed.get(why, 0) + count
         if self._scope is not None:
             with guard("count removed rows"):
                 labels = {
@@ -178,7 +187,7 @@ class Component:
         """
         if self._scope is not None:
             with guard("record params"):
-                self._scope.set(attributes.params(names.ML_PARAM_TEMPLATE, params))
+                self._scope.set_params(params)
 
     # Called by the context manager, the decorator and the functions below
 
@@ -190,14 +199,15 @@ class Component:
         outer = cast("Component | None", parent.get(_current.COMPONENT))
         scope = Scope(outer._scope if outer is not None else None if run is None else run._scope)
         self._records = None if run is None else run._records
-        self._labels = {names.ML_COMPONENT_NAME: attributes.text(self.name)}
+        name = attributes.text(self.name)
+        self._labels = {names.ML_COMPONENT_NAME: name}
         run_id = _current.run_id(parent)
         if run_id is not None:
             self._labels[names.ML_RUN_ID] = attributes.text(run_id)
         scope.attributes = {**self._labels, **attributes.declared(self._declaration.attributes)}
         if caller is not None:
             scope.attributes[names.CODE_FUNCTION_NAME] = _code_name(caller)
-        scope.open(span_name(spans.COMPONENT, self.name), parent, {_current.COMPONENT: self})
+        scope.open(span_name(spans.COMPONENT, name), parent, {_current.COMPONENT: self})
         self._scope = scope
         if self._declaration.memory == "trace":
             self._trace = usage.AllocationTrace.start()
@@ -206,10 +216,12 @@ class Component:
     def _attach(self) -> None:
         if self._scope is not None:
             self._scope.attach()
-        self._cpu_ns -= usage.cpu_ns()
+            self._cpu_since = usage.cpu_ns()
 
     def _detach(self) -> None:
-        self._cpu_ns += usage.cpu_ns()
+        if self._cpu_since is not None:  # a generator that ends was detached before
+            self._cpu_ns += usage.cpu_ns() - self._cpu_since
+            self._cpu_since = None
         if self._scope is not None:
             self._scope.detach()
 
@@ -234,7 +246,7 @@ class Component:
         kind: str | None = None,
         earlier: Recorded | None = None,
     ) -> Recorded | None:
-        if self._scope is None:
+        if self._scope is None or _current.is_suppressed(context.get_current()):
             return None
         with guard("record an artifact"):
             if not self._scope.span.is_recording():
@@ -265,8 +277,8 @@ class Component:
     def _capture(self, role: Role, captured: Captured) -> None:
         for name, value in captured.artifacts:
             self._record(role, value, name)
-        if self._scope is not None:
-            self._scope.set(attributes.params(names.ML_PARAM_TEMPLATE, captured.params))
+        if self._is_recording() and self._scope is not None:
+            self._scope.set_params(captured.params)
             if captured.omitted:
                 before = cast("int", self._scope.attributes.get(names.ML_ARTIFACT_LINKS_OMITTED, 0))
                 self._scope.set({names.ML_ARTIFACT_LINKS_OMITTED: before + captured.omitted})
@@ -290,6 +302,11 @@ class Component:
         """Run the checks before that ask for nothing: they look at the world outside."""
         if self._declaration.has_checks:
             self._run_checks([check for check in self._declaration.before if check.accepted == frozenset()], {})
+
+    def _run_checks_before(self) -> None:
+        """Run all checks before: every input that a function will ever have is there."""
+        if self._declaration.has_checks:
+            self._run_checks(self._declaration.before, self._kept["input"])
 
     def _run_remaining_checks(self) -> None:
         """Run what could not run earlier: checks before that never got their input, and all checks after."""
@@ -319,10 +336,12 @@ class Component:
         if scope is None:
             return
         with guard("end a component"):
-            labels = {names.ML_COMPONENT_NAME: cast(str, self._labels[names.ML_COMPONENT_NAME])}
+            labels = {names.ML_COMPONENT_NAME: cast("str", self._labels[names.ML_COMPONENT_NAME])}
             scope.set(self._facts(labels))
-            error_type = scope.close(spans.COMPONENT, self.name, error, self._records)
-            labels = {**labels, **self._declaration.labels}
+            error_type = scope.close(error, self._records)
+            kind = scope.attributes.get(names.ML_COMPONENT_TYPE)
+            if kind is not None:
+                labels = {**labels, names.ML_COMPONENT_TYPE: cast("str", kind)}
             if error_type is not None:
                 labels[names.ERROR_TYPE] = error_type
             metrics.record(specs.ML_COMPONENT_DURATION, scope.elapsed_ns / 1e9, labels, scope.context)
@@ -374,7 +393,7 @@ class ComponentCalls:
     def __init__(self, name: str | None, declaration: Declaration) -> None:
         self._name = name
         self._declaration = declaration
-        self._open: list[Component] = []
+        self._open: Opened[Component] = Opened()
 
     def __call__(self, function: F) -> F:
         """Make every call of ``function`` an execution of the component. Its kind, signature and type stay."""
@@ -398,27 +417,24 @@ class ComponentCalls:
             raise InvalidArgumentError(
                 "component() as a context manager needs a name: with mlotel.component('clean') as c: …"
             )
+        caller = sys._getframe(1)
         if not self._declaration.must_check and not _providers.is_listening():
-            idle = _Idle(self._name)
-            self._open.append(idle)
-            return idle
-        made = _begun(self._name, self._declaration, sys._getframe(1))
+            return self._open.add(caller, _Idle(self._name))
+        made = _begun(self._name, self._declaration, caller)
         made._attach()
         try:
             made._run_checks_without_inputs()
         except BaseException as error:
             made._finish(error)
             raise
-        self._open.append(made)
-        return made
+        return self._open.add(caller, made)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if type(self._open[-1]) is _Idle:
-            self._open.pop()
+        made = self._open.take(sys._getframe(1), _current.COMPONENT)
+        if type(made) is _Idle:
             return
-        made = taken(self._open, context.get_value(_current.COMPONENT))
         if error is None:
             try:
                 made._run_remaining_checks()
@@ -460,14 +476,14 @@ class _Call:
             arguments = self._signature.arguments(args, kwargs)
             for name, value in arguments.items():
                 component._keep("input", name, value)
-            if component._is_recording():
-                renames = component._declaration.inputs
-                component._capture("input", arguments_of(arguments, renames))
-                self._paths = PathWatch(arguments, renames)
-                for name, path in self._paths.existing():
-                    self._read[name] = component._record("input", path, name)
-        component._run_checks_without_inputs()
-        component._check_ready()
+            if component._scope is not None:
+                captured = arguments_of(arguments, component._declaration.inputs)
+                component._capture("input", captured)
+                if captured.paths and component._is_recording():
+                    self._paths = PathWatch(captured.paths)
+                    for name, path in self._paths.existing():
+                        self._read[name] = component._record("input", path, name)
+        component._run_checks_before()
 
     def outputs(self, result: Any) -> None:
         """Record the result, then run the checks after the call."""
@@ -476,18 +492,28 @@ class _Call:
             return
         with guard("record the result of a function"):
             captured = result_of(result, self._signature.name, component._declaration.outputs)
-            for name, value in (*captured.artifacts, *captured.params.items()):
-                component._keep("output", name, value)
-                component._keep("output", name.rpartition(".")[2], value)
-            component._keep("output", "result", result)
-            if component._is_recording():
+            if component._declaration.has_checks:
+                for name, value in (
+                    *captured.artifacts,
+                    *captured.paths,
+                    *captured.params.items(),
+                    *members(result)[0],
+                ):
+                    component._keep("output", name, value)
+                component._keep("output", self._signature.name, result)
+                component._keep("output", "result", result)
+            if component._scope is not None:
                 component._capture("output", captured)
-                for name, path, changed in self._paths.made(result) if self._paths is not None else ():
+                for name, value in captured.paths:
+                    component._record("output", as_path(value), name)
+                for name, path, changed in self._paths.made(captured.paths) if self._paths is not None else ():
                     component._record("mutated" if changed else "output", path, name, earlier=self._read.get(name))
         component._run_remaining_checks()
 
 
 def _code_name(frame: FrameType) -> str:
+    while frame.f_globals.get("__name__") == "contextlib" and frame.f_back is not None:
+        frame = frame.f_back  # an ExitStack opened the component
     code = frame.f_code
     function = getattr(code, "co_qualname", code.co_name)  # co_qualname is new in Python 3.11
     return attributes.text(f"{frame.f_globals.get('__name__', '')}.{function}")

@@ -1,11 +1,12 @@
 """Carrying the current run and component to where Python does not: pools, other processes."""
 
 import functools
+import inspect
 import os
 from collections.abc import Callable, Mapping
 from typing import Any, ParamSpec, TypeVar, cast
 
-from opentelemetry import context, trace
+from opentelemetry import baggage, context, trace
 from opentelemetry.baggage.propagation import W3CBaggagePropagator
 from opentelemetry.context import Context
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
@@ -23,7 +24,7 @@ R = TypeVar("R")
 _PROPAGATORS = (TraceContextTextMapPropagator(), W3CBaggagePropagator())
 _NAMES = ("traceparent", "tracestate", "baggage")
 
-_from_environment: tuple[str | None, Context] | None = None
+_from_environment: tuple[tuple[str | None, str | None], Context] | None = None
 
 
 def _inject(ctx: Context) -> dict[str, str]:
@@ -70,16 +71,25 @@ def parent_context() -> Context:
     if trace.get_current_span(current).get_span_context() != trace.INVALID_SPAN_CONTEXT:
         return current
     inherited = _inherited()
-    return Context({**inherited, **current}) if inherited else current
+    if not inherited:
+        return current
+    merged = Context({**inherited, **current})
+    span = trace.get_current_span(inherited)
+    if span is not trace.INVALID_SPAN:  # the current one is invalid, a no-op tracer's: it must not hide this one
+        merged = trace.set_span_in_context(span, merged)
+    for name, value in baggage.get_all(inherited).items():
+        if baggage.get_baggage(name, current) is None:
+            merged = baggage.set_baggage(name, value, merged)
+    return merged
 
 
 def _inherited() -> Context:
-    """Context in ``TRACEPARENT``, ``TRACESTATE`` and ``BAGGAGE``; read again only when the first of them changes."""
+    """Context in ``TRACEPARENT``, ``TRACESTATE`` and ``BAGGAGE``; read again only when one of them changes."""
     global _from_environment
-    trace_parent = os.environ.get("TRACEPARENT")
-    if _from_environment is None or _from_environment[0] != trace_parent:
+    key = os.environ.get("TRACEPARENT"), os.environ.get("BAGGAGE")
+    if _from_environment is None or _from_environment[0] != key:
         headers = {name: value for name in _NAMES if (value := os.environ.get(name.upper()))}
-        _from_environment = (trace_parent, _extract(headers) if headers else Context())
+        _from_environment = (key, _extract(headers) if headers else Context())
     return _from_environment[1]
 
 
@@ -90,7 +100,7 @@ def carry(function: Callable[P, R]) -> Callable[P, R]:
     function can be pickled when ``function`` can; in a worker process it also sets mlotel up as here.
 
     Args:
-        function: Any callable.
+        function: Any callable; of a coroutine function, what its coroutine does is bound as well.
 
     Returns:
         A callable with the same signature.
@@ -122,9 +132,18 @@ class _Carried:
         functools.update_wrapper(self, function, updated=())
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if inspect.iscoroutinefunction(self._function):
+            return self._awaited(args, kwargs)
         token = context.attach(self._context)
         try:
             return self._function(*args, **kwargs)
+        finally:
+            context.detach(token)
+
+    async def _awaited(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        token = context.attach(self._context)
+        try:
+            return await self._function(*args, **kwargs)
         finally:
             context.detach(token)
 

@@ -44,7 +44,6 @@ class Declaration:
 
     Attributes:
         attributes: Of every span of it.
-        labels: Of its metrics, besides its name.
         before: Checks of inputs.
         after: Checks of outputs.
         on_failure: What a failed check does.
@@ -58,7 +57,6 @@ class Declaration:
     """
 
     attributes: dict[str, AttributeValue] = field(default_factory=dict)
-    labels: dict[str, str] = field(default_factory=dict)
     before: tuple[BoundCheck, ...] = ()
     after: tuple[BoundCheck, ...] = ()
     on_failure: OnFailure = "record"
@@ -77,17 +75,15 @@ class Declaration:
 
     def for_function(self, function: Callable[..., Any]) -> "Declaration":
         """The declaration of a decorated function, with its name in the code and, unless given, its description."""
-        found = {names.CODE_FUNCTION_NAME: attributes.attribute(function), **self.attributes}
-        if not isinstance(getattr(function, "__qualname__", None), str):  # a partial, or an object with __call__
-            found[names.CODE_FUNCTION_NAME] = attributes.qualified(type(function))
+        found = {names.CODE_FUNCTION_NAME: _code_name(function), **self.attributes}
         text = inspect.getdoc(function) if inspect.isroutine(function) else None
         if names.ML_COMPONENT_DESCRIPTION not in found and text:
-            found[names.ML_COMPONENT_DESCRIPTION] = attributes.text(text.strip().split("\n", 1)[0])
-        self._refuse_impossible_checks(function)
+            found[names.ML_COMPONENT_DESCRIPTION] = attributes.clean(text.strip().split("\n", 1)[0])
+        self._refuse_unknown_parameters(function)
         return dataclasses.replace(self, attributes=found)
 
-    def _refuse_impossible_checks(self, function: Callable[..., Any]) -> None:
-        """A check before a function sees its parameters only: asking for another name is a mistake in the call."""
+    def _refuse_unknown_parameters(self, function: Callable[..., Any]) -> None:
+        """A check before a function, and ``inputs=``, can only name its parameters."""
         try:
             parameters = inspect.signature(function).parameters.values()
         except (TypeError, ValueError):
@@ -95,14 +91,28 @@ class Declaration:
         if any(p.kind is p.VAR_KEYWORD for p in parameters):
             return
         known = [p.name for p in parameters]
+        for parameter in self.inputs:
+            if parameter.partition(".")[0] not in known:
+                asked = f"component() got inputs={{{parameter!r}: …}}"
+                raise InvalidArgumentError(_no_such_parameter(asked, function, parameter, known))
         for check in self.before:
             for missing in sorted(check.wanted - set(known)):
-                near = difflib.get_close_matches(missing, known, n=1)
-                hint = f" Did you mean {near[0]!r}?" if near else ""
-                raise InvalidArgumentError(
-                    f"The check {check.name!r} before {function.__qualname__}() asks for {missing!r}, and the function "
-                    f"has no such parameter.{hint} It has: {', '.join(known) or 'none'}."
-                )
+                asked = f"The check {check.name!r} asks for {missing!r}"
+                raise InvalidArgumentError(_no_such_parameter(asked, function, missing, known))
+
+
+def _no_such_parameter(asked: str, function: Callable[..., Any], name: str, known: list[str]) -> str:
+    near = difflib.get_close_matches(name, known, n=1)
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    called = getattr(function, "__qualname__", None) or type(function).__qualname__
+    return f"{asked}, and {called}() has no such parameter.{hint} It has: {', '.join(known) or 'none'}."
+
+
+def _code_name(function: Callable[..., Any]) -> str:
+    name = getattr(function, "__qualname__", None)
+    if not isinstance(name, str):  # a partial, or an object with __call__
+        return attributes.clean(attributes.qualified(type(function)))
+    return attributes.clean(f"{getattr(function, '__module__', None) or ''}.{name}".lstrip("."))
 
 
 def declare(
@@ -135,7 +145,7 @@ def declare(
 
 
 def _declare(
-    type: str | None,  # noqa: A002 - the word of the public call
+    type: str | None,
     owner: str | None,
     description: str | None,
     before: Any,
@@ -147,19 +157,15 @@ def _declare(
     outputs: str | Sequence[str] | None,
 ) -> Declaration:
     found: dict[str, AttributeValue] = {}
-    labels: dict[str, str] = {}
     for argument, value, attribute in (
         ("type", type, names.ML_COMPONENT_TYPE),
         ("owner", owner, names.ML_COMPONENT_OWNER),
         ("description", description, names.ML_COMPONENT_DESCRIPTION),
     ):
         if value is not None:
-            found[attribute] = attributes.text(require_text("component", argument, value))
-    if type is not None:
-        labels[names.ML_COMPONENT_TYPE] = cast("str", found[names.ML_COMPONENT_TYPE])
+            found[attribute] = attributes.clean(require_text("component", argument, value))
     return Declaration(
         attributes=found,
-        labels=labels,
         before=tuple(BoundCheck(f, "before", i) for i, f in enumerate(require_checks("before", before))),
         after=tuple(BoundCheck(f, "after", i) for i, f in enumerate(require_checks("after", after))),
         on_failure=cast(

@@ -55,15 +55,23 @@ def wrap(function: F, word: str, make: Callable[[Callable[..., Any]], Begin]) ->
             f"mlotel.{word}() got a {type(function).__qualname__}. Pass a name (a string), or decorate a function."
         )
     begin = make(function)
-    if inspect.isasyncgenfunction(function):
+    called = _called(function)
+    if inspect.isasyncgenfunction(called):
         wrapper: Any = _async_generator(function, begin)
-    elif inspect.iscoroutinefunction(function):
+    elif inspect.iscoroutinefunction(called):
         wrapper = _coroutine(function, begin)
-    elif inspect.isgeneratorfunction(function):
+    elif inspect.isgeneratorfunction(called):
         wrapper = _generator(function, begin)
     else:
         wrapper = _plain(function, begin)
     return cast("F", functools.wraps(function)(wrapper))
+
+
+def _called(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function that runs in the end: behind a partial, or the ``__call__`` of an object."""
+    while isinstance(function, functools.partial):
+        function = function.func
+    return function if inspect.isroutine(function) else type(function).__call__
 
 
 def _plain(function: Callable[..., Any], begin: Begin) -> Callable[..., Any]:
@@ -109,13 +117,6 @@ def _generator(function: Callable[..., Any], begin: Begin) -> Callable[..., Any]
         execution = begin(args, kwargs)
         if execution is None:
             return (yield from function(*args, **kwargs))
-        body: Generator[Any, Any, Any] | None = None
-
-        def start(_: None) -> Any:
-            nonlocal body
-            execution.inputs(args, kwargs)
-            body = function(*args, **kwargs)
-            return next(body)
 
         def advance(step: Callable[[Any], Any], value: Any) -> tuple[bool, Any]:
             # Current only while the body runs: a consumer's spans must not become children of the generator's.
@@ -127,24 +128,24 @@ def _generator(function: Callable[..., Any], begin: Begin) -> Callable[..., Any]
             finally:
                 execution.detach()
 
+        def start(_: None) -> Generator[Any, Any, Any]:
+            execution.inputs(args, kwargs)
+            return function(*args, **kwargs)  # type: ignore[no-any-return]  # a generator function, as was looked at
+
         try:
-            going, item = advance(start, None)
-            while going and body is not None:
+            body = advance(start, None)[1]
+            going, item = advance(body.send, None)
+            while going:
+                thrown: list[BaseException] = []
                 try:
                     sent = yield item
-                except GeneratorExit:
-                    advance(lambda _: body.close(), None)
-                    raise
-                except BaseException as thrown:
-                    going, item = advance(body.throw, thrown)
+                except BaseException as error:  # GeneratorExit too: the body may catch it, and return a value
+                    thrown.append(error)
+                if thrown:  # not in the except clause: what the body raises next would get a context by it
+                    going, item = advance(lambda box: body.throw(box.pop()), thrown)
                 else:
                     going, item = advance(body.send, sent)
-            if item is not None:
-                execution.attach()
-                try:
-                    execution.outputs(item)
-                finally:
-                    execution.detach()
+            advance(execution.outputs, item)
         except BaseException as error:
             execution.finish(error)
             raise
@@ -157,7 +158,6 @@ def _generator(function: Callable[..., Any], begin: Begin) -> Callable[..., Any]
 def _async_generator(function: Callable[..., Any], begin: Begin) -> Callable[..., Any]:
     async def call(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
         execution = begin(args, kwargs)
-        body: AsyncGenerator[Any, Any] = function(*args, **kwargs)
 
         async def advance(step: Callable[[Any], Any], value: Any) -> tuple[bool, Any]:
             if execution is not None:
@@ -170,23 +170,29 @@ def _async_generator(function: Callable[..., Any], begin: Begin) -> Callable[...
                 if execution is not None:
                     execution.detach()
 
-        async def start(_: None) -> Any:
+        async def start(_: None) -> AsyncGenerator[Any, Any]:
             if execution is not None:
                 execution.inputs(args, kwargs)
-            return await anext(body)
+            return function(*args, **kwargs)  # type: ignore[no-any-return]  # an async generator function likewise
+
+        async def end(_: None) -> None:
+            if execution is not None:
+                execution.outputs(None)
 
         try:
-            going, item = await advance(start, None)
+            body = (await advance(start, None))[1]
+            going, item = await advance(body.asend, None)
             while going:
+                thrown: list[BaseException] = []
                 try:
                     sent = yield item
-                except GeneratorExit:
-                    await advance(lambda _: body.aclose(), None)
-                    raise
-                except BaseException as thrown:
-                    going, item = await advance(body.athrow, thrown)
+                except BaseException as error:  # as in a plain generator
+                    thrown.append(error)
+                if thrown:
+                    going, item = await advance(lambda box: body.athrow(box.pop()), thrown)
                 else:
                     going, item = await advance(body.asend, sent)
+            await advance(end, None)
         except BaseException as error:
             if execution is not None:
                 execution.finish(error)

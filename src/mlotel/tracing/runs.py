@@ -1,11 +1,12 @@
 """Pipelines: one execution of a named graph of components is a run."""
 
-import uuid
+import os
+import sys
 from collections.abc import Callable, Mapping
 from types import TracebackType
-from typing import Any, Literal, TypeVar, cast, overload
+from typing import Any, Literal, Protocol, TypeVar, cast, overload
 
-from opentelemetry import baggage, context, trace
+from opentelemetry import baggage, trace
 from opentelemetry.context import Context
 
 from mlotel import _current, _guard, _providers, _settings, logs, metrics
@@ -18,8 +19,10 @@ from mlotel.tracing import attributes
 from mlotel.tracing.arguments import refuse_unknown, require_mapping, require_name, require_text
 from mlotel.tracing.capture import Signature, arguments_of
 from mlotel.tracing.context import parent_context
+from mlotel.tracing.failures import is_failure
 from mlotel.tracing.functions import Begin, Execution, wrap
-from mlotel.tracing.scope import Records, Scope, is_failure, span_name
+from mlotel.tracing.opened import Opened
+from mlotel.tracing.scope import Records, Scope, span_name
 from mlotel.types import AttributeValue
 
 __all__ = ["Run", "new_run_id", "pipeline"]
@@ -28,11 +31,19 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def _random_run_id() -> str:
-    return uuid.uuid4().hex
+    return os.urandom(16).hex()
 
+
+MAX_TAGS = 32
 
 new_run_id: Callable[[], str] = _random_run_id
 """Makes run ids; ``mlotel.testing`` replaces it."""
+
+
+class HasScope(Protocol):
+    """What a run and a component have in common."""
+
+    _scope: Scope | None
 
 
 class Run:
@@ -44,7 +55,7 @@ class Run:
         status: ``running``, then ``ok`` or ``error``.
     """
 
-    __slots__ = ("_name", "_records", "_scope", "id", "status", "trace_id")
+    __slots__ = ("_is_outermost", "_name", "_records", "_scope", "id", "status", "trace_id")
 
     def __init__(self, name: str, run_id: str) -> None:
         self.id = run_id
@@ -53,29 +64,34 @@ class Run:
         self._name = name
         self._scope: Scope | None = None
         self._records: Records | None = None
+        self._is_outermost = False
 
     def __repr__(self) -> str:
         return f"<Run {self.id} of {self._name!r}: {self.status}>"
 
-    def _begin(self, extra: dict[str, AttributeValue], parent: Context) -> None:
+    def _begin(self, declared: dict[str, AttributeValue], params: Mapping[str, Any], parent: Context) -> None:
         outer = cast("Run | None", parent.get(_current.RUN))
-        scope = Scope(None if outer is None else outer._scope)
+        around = cast("HasScope | None", parent.get(_current.COMPONENT) or outer)
+        scope = Scope(None if around is None else around._scope)
+        name = attributes.text(self._name)
         scope.attributes = {
-            names.ML_PIPELINE_NAME: attributes.text(self._name),
+            names.ML_PIPELINE_NAME: name,
             names.ML_RUN_ID: attributes.text(self.id),
-            **extra,
+            **declared,
         }
-        ctx = baggage.set_baggage(_current.RUN_ID_BAGGAGE, self.id, parent)
+        scope.add_params(params)
+        ctx = baggage.set_baggage(_current.RUN_ID_BAGGAGE, self.id.encode("utf-8", "replace").decode("utf-8"), parent)
         # A pipeline begins anew: a component around it is its parent by the span, not the one that reads and writes.
-        scope.open(span_name(spans.PIPELINE, self._name), ctx, {_current.RUN: self, _current.COMPONENT: None})
+        scope.open(span_name(spans.PIPELINE, name), ctx, {_current.RUN: self, _current.COMPONENT: None})
         self._scope = scope
         self.trace_id = trace.format_trace_id(scope.span.get_span_context().trace_id)
+        self._is_outermost = outer is None
         if outer is not None:
             self._records = outer._records
         elif _settings.current.on_run_end is not None:
             self._records = []
         _say_if_sampled_out(scope.span)
-        logs.emit(events.ML_RUN_STARTED, f"pipeline {self._name} started", scope.attributes, scope.context)
+        logs.emit(events.ML_RUN_STARTED, f"pipeline {name} started", scope.attributes, scope.context)
 
     def _attach(self) -> None:
         if self._scope is not None:
@@ -93,12 +109,12 @@ class Run:
         scope.detach()
         with guard("end a pipeline"):
             scope.set({names.ML_RUN_STATUS: self.status})
-            error_type = scope.close(spans.PIPELINE, self._name, error, self._records)
-            labels = {names.ML_PIPELINE_NAME: attributes.text(self._name)}
+            error_type = scope.close(error, self._records, is_root=self._is_outermost)
+            labels = {names.ML_PIPELINE_NAME: cast("str", scope.attributes[names.ML_PIPELINE_NAME])}
             if error_type is not None:
                 labels[names.ERROR_TYPE] = error_type
             metrics.record(specs.ML_PIPELINE_DURATION, scope.elapsed_ns / 1e9, labels, scope.context)
-            if scope.outer is None and self._records is not None and _settings.current.on_run_end is not None:
+            if self._is_outermost and self._records is not None and _settings.current.on_run_end is not None:
                 _settings.current.on_run_end(self._records)
 
 
@@ -114,7 +130,7 @@ def _say_if_sampled_out(span: trace.Span) -> None:
 class Pipeline:
     """What ``mlotel.pipeline(…)`` returns: a context manager, and a decorator for functions of every kind."""
 
-    __slots__ = ("_attributes", "_name", "_open", "_run_id")
+    __slots__ = ("_declared", "_name", "_open", "_params", "_run_id", "_tags")
 
     def __init__(
         self,
@@ -126,20 +142,13 @@ class Pipeline:
     ) -> None:
         self._name = None if name is None else require_name("pipeline", name)
         self._run_id = None if run_id is None else require_text("pipeline", "run_id", run_id)
-        self._attributes: dict[str, AttributeValue] = {}
+        self._declared: dict[str, AttributeValue] = {}
         if experiment is not None:
-            experiment = require_text("pipeline", "experiment", experiment)
-            self._attributes[names.ML_EXPERIMENT_NAME] = attributes.text(experiment)
-        if params:
-            self._attributes.update(
-                attributes.params(names.ML_PARAM_TEMPLATE, require_mapping("pipeline", "params", params))
-            )
-        if tags:
-            for key, value in attributes.params(
-                names.ML_TAG_TEMPLATE, require_mapping("pipeline", "tags", tags), limit=32
-            ).items():
-                self._attributes[key] = value if isinstance(value, str) else str(value)
-        self._open: list[Run] = []
+            found = require_text("pipeline", "experiment", experiment)
+            self._declared[names.ML_EXPERIMENT_NAME] = attributes.clean(found)
+        self._params = {} if params is None else dict(require_mapping("pipeline", "params", params))
+        self._tags = {} if tags is None else dict(require_mapping("pipeline", "tags", tags))
+        self._open: Opened[Run] = Opened()
 
     def __call__(self, function: F) -> F:
         """Make every call of ``function`` one run. Its kind, signature and type stay; scalar arguments are params."""
@@ -152,11 +161,10 @@ class Pipeline:
         def begin(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Execution | None:
             if not _providers.is_listening():
                 return None
-            extra: dict[str, AttributeValue] = {}
+            params: dict[str, Any] = {}
             with guard("record the arguments of a pipeline"):
                 params = arguments_of(signature.arguments(args, kwargs), {}).params
-                extra = attributes.params(names.ML_PARAM_TEMPLATE, params)
-            return _Call(self._begun(name, extra))
+            return _Call(self._begun(name, params))
 
         return begin
 
@@ -167,15 +175,14 @@ class Pipeline:
             )
         run = self._begun(self._name, {})
         run._attach()
-        self._open.append(run)
-        return run
+        return self._open.add(sys._getframe(1), run)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        taken(self._open, context.get_value(_current.RUN))._finish(error)
+        self._open.take(sys._getframe(1), _current.RUN)._finish(error)
 
-    def _begun(self, name: str, extra: dict[str, AttributeValue]) -> Run:
+    def _begun(self, name: str, params: Mapping[str, Any]) -> Run:
         """A run that has begun; nothing is current yet."""
         if not _providers.is_listening():
             return Run(name, self._run_id or new_run_id())
@@ -184,7 +191,11 @@ class Pipeline:
             parent = parent_context()
             run = Run(name, self._run_id or _current.run_id(parent) or new_run_id())
             if not _current.is_suppressed(parent):
-                run._begin({**extra, **attributes.declared(self._attributes)}, parent)
+                tags = attributes.params(names.ML_TAG_TEMPLATE, self._tags, MAX_TAGS)
+                words = {key: value if isinstance(value, str) else str(value) for key, value in tags.items()}
+                declared = {**attributes.declared(self._declared), **words}
+                others = {key: value for key, value in params.items() if key not in self._params}
+                run._begin(declared, {**self._params, **others}, parent)
         return Run(name, self._run_id or new_run_id()) if run is None else run
 
 
@@ -203,17 +214,6 @@ class _Call:
 
     def outputs(self, result: Any) -> None:
         """What a pipeline returns was written by one of its components."""
-
-
-Open = TypeVar("Open")
-
-
-def taken(open_ones: list[Open], current: object) -> Open:
-    """Take the execution that ends from those open: the current one, for one declaration may be open several times."""
-    for index in range(len(open_ones) - 1, -1, -1):
-        if open_ones[index] is current:
-            return open_ones.pop(index)
-    return open_ones.pop()
 
 
 @overload

@@ -4,7 +4,8 @@ A scope opens its span, makes itself current, and when the code ends says how: t
 it took. It never touches the error itself.
 """
 
-import traceback
+from collections.abc import Mapping
+from contextvars import Token
 from typing import Any
 
 from opentelemetry import context, trace
@@ -12,18 +13,16 @@ from opentelemetry.context import Context
 from opentelemetry.trace import Link, SpanContext, Status, StatusCode
 
 from mlotel import _clock, _providers, logs
-from mlotel._guard import describe_error, guard
+from mlotel._guard import guard
 from mlotel.semconv import attributes as names
 from mlotel.semconv import events
-from mlotel.tracing import attributes
+from mlotel.tracing import attributes, failures
 from mlotel.types import AttributeValue, LinkRecord, SpanRecord
 
 SCOPE = "mlotel.tracing"
-MAX_STACKTRACE = 16_384
 MAX_RECORDS = 5000  # spans of one run kept for its tree; beyond that the tree shows what it has
 
 Records = list[SpanRecord]
-_Mark = tuple[int, int, int]
 
 
 def start_span(
@@ -46,41 +45,74 @@ def start_span(
 
 
 def span_name(word: str, name: str) -> str:
-    """``word`` and a name of the user's, short enough for a list of spans."""
+    """``word`` and a name of the user's, cleaned by ``attributes.text``, short enough for a list of spans."""
     return f"{word} {name if len(name) <= 200 else name[:199] + '…'}"
+
+
+class _Inside(Context):
+    """The context that runs inside a scope.
+
+    Attributes:
+        onto: Once the scope was closed while another was current: the context around it, which is to be current when
+            that other one ends.
+    """
+
+    onto: Context | None = None
 
 
 class Scope:
     """An open span with the code that runs in it."""
 
-    __slots__ = ("_attached", "_mark", "_monotonic", "attributes", "context", "elapsed_ns", "outer", "span", "start_ns")
+    __slots__ = (
+        "_monotonic", "_params", "_seen", "_token", "attributes", "context", "elapsed_ns", "name", "outer", "span",
+        "start_ns",
+    )  # fmt: skip
 
     def __init__(self, outer: "Scope | None") -> None:
         self.outer = outer
         self.attributes: dict[str, AttributeValue] = {}
         self.elapsed_ns = 0
-        self._mark: _Mark | None = None
-        self._attached: Any = None
+        self._params = 0
+        self._seen: list[failures.Place] | None = None
+        self._token: Token[Context] | None = None
 
-    def open(self, name: str, parent: Context, extra: dict[str, object], *, start_ns: int | None = None) -> None:
+    def open(self, name: str, parent: Context, extra: dict[str, object]) -> None:
         """Start the span under ``parent``; ``extra`` is added to the context that runs inside."""
-        self.start_ns = _clock.wall_ns() if start_ns is None else start_ns
+        self.name = name
+        self.start_ns = _clock.wall_ns()
         self._monotonic = _clock.monotonic_ns()
         self.span = start_span(name, parent, self.attributes, self.start_ns)
         span_key, span_value = _span_entry(self.span)
-        self.context = Context({**parent, span_key: span_value, **extra})
+        self.context = _Inside({**parent, span_key: span_value, **extra})
 
     def attach(self) -> None:
         """Make the scope current."""
-        self._attached = context.attach(self.context)
+        if self.context.onto is not None:  # a generator goes on
+            self.context.onto = None
+        self._token = context.attach(self.context)
 
     def detach(self) -> None:
-        """Make current again what was before. Does nothing in a context that the scope was not attached in."""
-        token, self._attached = self._attached, None
-        # A generator that is closed elsewhere, or a task of another loop, has a context of its own: the SDK would log
-        # a traceback for a token of another context, and there is nothing to undo there.
-        if token is not None and context.get_current() is self.context:
-            context.detach(token)
+        """Make current again what was before.
+
+        Scopes may end in another order than they began (two generators with a component each), and in another
+        execution context (a generator that is closed by another task, or by the garbage collector). A closed scope
+        never stays current, and what is current elsewhere is left alone.
+        """
+        token, self._token = self._token, None
+        if token is None:
+            return
+        before = context.get_current()
+        if not _reset(token):
+            return
+        if before is not self.context:
+            self.context.onto = context.get_current()
+            if type(before) is _Inside and before.onto is None:  # that scope is still open: it stays current
+                context.attach(before)
+                return
+        current = context.get_current()
+        while type(current) is _Inside and current.onto is not None:
+            current = current.onto
+            context.attach(current)
 
     def set(self, values: dict[str, AttributeValue]) -> None:
         """Add attributes to the span."""
@@ -88,67 +120,87 @@ class Scope:
             self.attributes.update(values)
             self.span.set_attributes(values)
 
-    def close(self, word: str, name: str, error: BaseException | None, records: Records | None) -> str | None:
-        """End the span; returns ``error.type`` when ``error`` is a failure."""
+    def set_params(self, values: Mapping[str, Any]) -> None:
+        """Add params to the span."""
+        self.span.set_attributes(self.add_params(values))
+
+    def add_params(self, values: Mapping[str, Any]) -> dict[str, AttributeValue]:
+        """Add params to the attributes, ``MAX_PARAMS`` in all: more would push the names out of the span."""
+        found = attributes.params(names.ML_PARAM_TEMPLATE, values)
+        new = [name for name in found if name not in self.attributes]
+        room = attributes.MAX_PARAMS - self._params
+        for name in new[room:]:
+            del found[name]
+        if len(new) > room:
+            attributes.say_full(attributes.MAX_PARAMS)
+        self._params += min(len(new), room)
+        self.attributes.update(found)
+        return found
+
+    def close(self, error: BaseException | None, records: Records | None, *, is_root: bool = False) -> str | None:
+        """End the span; returns ``error.type`` when ``error`` is a failure. The root of a run is kept always."""
         self.elapsed_ns = _clock.monotonic_ns() - self._monotonic
         end_ns = self.start_ns + self.elapsed_ns
         error_type, message = None, ""
-        if error is not None and is_failure(error):
-            error_type = attributes.qualified(type(error))
-            message = attributes.text(describe_error(error))
+        if error is not None and failures.is_failure(error):
+            error_type = failures.type_of(error)
+            message = failures.message_of(error)
             self.set({names.ERROR_TYPE: error_type})
-            self.span.set_status(Status(StatusCode.ERROR, message))
+            self.span.set_status(Status(StatusCode.ERROR, message or None))
             with guard("record an exception"):
-                self._record_exception(word, name, error, error_type, message)
+                self._record_exception(error, error_type, message)
         self.span.end(end_time=end_ns)
-        if records is not None and (len(records) < MAX_RECORDS or self.outer is None):
-            records.append(self._record(span_name(word, name), end_ns, error_type is not None, message))
+        if records is not None:
+            record = record_of(
+                self.span,
+                getattr(self.span, "parent", None),
+                self.name,
+                self.start_ns,
+                end_ns,
+                self.attributes,
+                error_type is not None,
+                message,
+            )
+            keep_record(records, record, always=is_root)
         return error_type
 
-    def _record_exception(self, word: str, name: str, error: BaseException, error_type: str, message: str) -> None:
-        """One event an exception object: the innermost scope emits it and marks the scopes around it."""
-        if not self._has_seen(error):
+    def _record_exception(self, error: BaseException, error_type: str, message: str) -> None:
+        """One event an exception object: the innermost scope emits it, and those around it know."""
+        if logs.is_listening() and not failures.is_known(error, self._seen or ()):
             logs.emit(
                 events.ML_EXCEPTION,
-                f"{word} {name} failed: {error_type}: {message}",
+                f"{self.name} failed: {error_type}" + (f": {message}" if message else ""),
                 {
                     names.EXCEPTION_TYPE: error_type,
                     names.EXCEPTION_MESSAGE: message,
-                    names.EXCEPTION_STACKTRACE: attributes.text(_stacktrace(error), MAX_STACKTRACE),
+                    names.EXCEPTION_STACKTRACE: failures.stacktrace_of(error),
                     **{key: value for key, value in self.attributes.items() if key in _IDENTIFYING},
                 },
                 self.context,
                 severity="error",
             )
-        if self.outer is not None:
-            self.outer._mark = _mark(error)
-
-    def _has_seen(self, error: BaseException) -> bool:
-        """Whether a scope inside this one has recorded this very exception.
-
-        The exception must not be changed, and keeping it would keep its frames and their data alive. Its id can be
-        used again once it is gone; but then its traceback does not lead through the place where the inner scope saw it.
-        """
-        if self._mark is None or self._mark[0] != id(error):
-            return False
-        step = error.__traceback__
-        while step is not None:
-            if (id(step.tb_frame.f_code), step.tb_lasti) == self._mark[1:]:
-                return True
-            step = step.tb_next
-        return False
-
-    def _record(self, name: str, end_ns: int, failed: bool, message: str) -> SpanRecord:
-        return record_of(
-            self.span, self.context_of_parent(), name, self.start_ns, end_ns, self.attributes, failed, message
-        )
-
-    def context_of_parent(self) -> SpanContext | None:
-        """Span context of the span around this one, as far as the SDK tells."""
-        return getattr(self.span, "parent", None)
+        place = failures.remember(error)
+        if self.outer is not None and place is not None:
+            if self.outer._seen is None:
+                self.outer._seen = []
+            del self.outer._seen[: -failures.MAX_KNOWN]  # a component that retries for days must not grow
+            self.outer._seen.append(place)
 
 
 _IDENTIFYING = frozenset({names.ML_RUN_ID, names.ML_PIPELINE_NAME, names.ML_COMPONENT_NAME})
+
+
+def _reset(token: Token[Context]) -> bool:
+    """Undo an attach; False where that is not possible, because it happened in another execution context."""
+    variable = getattr(token, "var", None)
+    if variable is None:  # OTEL_PYTHON_CONTEXT names something else than context variables
+        context.detach(token)
+        return True
+    try:
+        variable.reset(token)  # context.detach() would log a traceback for a token of another context
+    except (ValueError, RuntimeError):
+        return False
+    return True
 
 
 def _span_entry(span: trace.Span) -> tuple[str, object]:
@@ -159,26 +211,10 @@ def _span_entry(span: trace.Span) -> tuple[str, object]:
 _EMPTY = Context()
 
 
-def is_failure(error: BaseException) -> bool:
-    """Whether ``error`` means that something went wrong: leaving a generator early or ``sys.exit(0)`` does not."""
-    if isinstance(error, GeneratorExit):
-        return False
-    return not (isinstance(error, SystemExit) and (error.code is None or (type(error.code) is int and error.code == 0)))
-
-
-def _mark(error: BaseException) -> _Mark | None:
-    head = error.__traceback__
-    return None if head is None else (id(error), id(head.tb_frame.f_code), head.tb_lasti)
-
-
-def _stacktrace(error: BaseException) -> str:
-    try:
-        lines = traceback.format_exception(type(error), error, error.__traceback__)
-    except Exception:  # an exception whose own methods fail; its frames still tell where
-        lines = traceback.format_tb(error.__traceback__)
-    joined = "".join(lines)
-    # The end of a traceback says what happened, so a cut takes the beginning.
-    return joined if len(joined) <= MAX_STACKTRACE else "… [cut]\n" + joined[-MAX_STACKTRACE + 8 :]
+def keep_record(records: Records, record: SpanRecord, *, always: bool = False) -> None:
+    """Keep ``record`` for the tree of its run, as long as there is room."""
+    if always or len(records) < MAX_RECORDS:
+        records.append(record)
 
 
 def record_of(

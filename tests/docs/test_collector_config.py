@@ -1,0 +1,44 @@
+"""Configurations of collectors on the pages: they are YAML, hang together, and a collector accepts them where there is one."""
+
+import shutil
+import subprocess
+
+import pytest
+import yaml
+from doc_pages import PAGES, blocks_of
+
+BLOCKS = [block for page in PAGES for block in blocks_of(page) if block.language == "yaml"]
+SIGNALS = {"traces", "metrics", "logs"}
+
+
+@pytest.mark.parametrize("block", BLOCKS, ids=lambda block: block.place)
+def test_every_pipeline_names_what_is_defined(block):
+    """Each signal has a pipeline whose receivers and exporters stand in the same file, and nothing there is unused."""
+    config = yaml.safe_load(block.text)
+
+    pipelines = config["service"]["pipelines"]
+    assert set(pipelines) == SIGNALS
+    for part in ("receivers", "exporters", "processors"):
+        used = {name for pipeline in pipelines.values() for name in pipeline.get(part, [])}
+        assert used == set(config.get(part, {})), part
+
+
+@pytest.mark.parametrize("block", BLOCKS, ids=lambda block: block.place)
+def test_a_collector_accepts_it(block, tmp_path):
+    """The collector on the PATH, when there is one with these components, finds nothing wrong with the file."""
+    collector = shutil.which("otelcol-contrib") or shutil.which("otelcol")
+    if collector is None:
+        pytest.skip("there is no otelcol-contrib and no otelcol on the PATH")
+    listed = yaml.safe_load(subprocess.run([collector, "components"], capture_output=True, text=True, check=True).stdout)
+    config = yaml.safe_load(block.text)
+    for part in ("receivers", "exporters"):
+        missing = {name.partition("/")[0] for name in config[part]} - {entry["name"] for entry in listed[part]}
+        if missing:
+            pytest.skip(f"{collector} has no {', '.join(sorted(missing))}")
+    file = tmp_path / "collector.yaml"
+    file.write_text(block.text, encoding="utf-8")
+
+    done = subprocess.run([collector, "validate", f"--config={file}"], capture_output=True, text=True, check=False)
+
+    assert done.returncode == 0, done.stderr
+

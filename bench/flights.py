@@ -95,7 +95,7 @@ class Timer:
                 with self._lock:
                     self.total_ns += time.thread_time_ns()
 
-        threading.Thread.run = timed  # type: ignore[method-assign]  # same call
+        threading.Thread.run = timed  # type: ignore[method-assign, assignment]  # same call
 
     def seconds(self) -> float:
         """Time so far, threads that still live included."""

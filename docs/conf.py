@@ -8,7 +8,7 @@ import mlotel
 project = "mlotel"
 author = "the mlotel authors"
 version = release = mlotel.__version__
-copyright = "the mlotel authors. Apache License 2.0"  # noqa: A001 - the name that Sphinx reads
+copyright = "the mlotel authors. Apache License 2.0"
 
 extensions = ["sphinx.ext.autodoc", "sphinx.ext.napoleon", "myst_parser"]
 exclude_patterns = ["_build"]

@@ -1,6 +1,7 @@
 """Plugins: a file in a plugin folder, or an entry point of another distribution.
 
-``src/mlotel/<folder>/<name>.py`` is the plugin ``name`` of ``folder``; modules that start with ``_`` are not plugins.
+``src/mlotel/<folder>/<name>.py`` is the plugin ``name`` of ``folder``; modules that start with ``_`` are not plugins,
+nor are folders inside, and the few modules that a table below names.
 Other distributions join by the entry-point group ``mlotel.<folder>``. Names can be listed without importing anything;
 a plugin is imported when it is asked for. One that cannot be imported is said once and left out from then on.
 """
@@ -21,6 +22,10 @@ from mlotel.errors import NotFoundError
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
+_NO_PLUGINS = {  # what a folder offers to others beside its plugins
+    "artifacts": frozenset({"evidence"}),
+    "artifacts.carriers": frozenset({"index", "sidecar"}),
+}
 _broken: set[tuple[str, str]] = set()
 
 
@@ -81,7 +86,10 @@ def own(folder: str) -> frozenset[str]:
     if spec is None or spec.submodule_search_locations is None:
         raise NotFoundError(f"mlotel has no plugin folder {folder!r}.")
     found = pkgutil.iter_modules(list(spec.submodule_search_locations))
-    return frozenset(module.name for module in found if not module.name.startswith("_"))
+    others = _NO_PLUGINS.get(folder, frozenset())
+    return frozenset(
+        module.name for module in found if not (module.ispkg or module.name.startswith("_") or module.name in others)
+    )
 
 
 def _spec(folder: str) -> ModuleSpec | None:

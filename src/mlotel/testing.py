@@ -23,9 +23,8 @@ from typing import TYPE_CHECKING, Any
 from mlotel import _clock, _settings
 
 if TYPE_CHECKING:
-    from opentelemetry.sdk._logs import LoggerProvider, ReadableLogRecord
-    from opentelemetry.sdk.metrics import MeterProvider
-    from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+    from opentelemetry.sdk._logs import ReadableLogRecord
+    from opentelemetry.sdk.trace import ReadableSpan
 
 __all__ = ["Capture", "Clock", "capturing"]
 
@@ -197,8 +196,8 @@ def _replacements(
 def capturing(*, capture_values: bool = False, redact: Callable[[str], str] | None = None) -> Iterator[Capture]:
     """Keep in memory what mlotel records meanwhile, whatever providers are set, and send it nowhere.
 
-    What surrounds it, a current span, a ``TRACEPARENT`` in the environment or an artifact that was written earlier, does
-    not reach inside.
+    What surrounds it, a current span, a ``TRACEPARENT`` in the environment or an artifact that was written earlier,
+    does not reach inside.
 
     Args:
         capture_values: As in ``mlotel.configure``.
@@ -218,10 +217,10 @@ def capturing(*, capture_values: bool = False, redact: Callable[[str], str] | No
 
     capture = Capture()
     handed_down = {name: os.environ.pop(name) for name in _HANDED_DOWN if name in os.environ}
-    replaced = [
-        (module, name, getattr(module, name), setattr(module, name, value))
-        for module, name, value in _replacements(capture.clock, capture_values, redact)
-    ]
+    replaced = []
+    for module, name, value in _replacements(capture.clock, capture_values, redact):
+        replaced.append((module, name, getattr(module, name)))
+        setattr(module, name, value)
     providers = _providers.use(
         _providers.Providers(capture.tracer_provider, capture.meter_provider, capture.logger_provider)
     )
@@ -231,8 +230,8 @@ def capturing(*, capture_values: bool = False, redact: Callable[[str], str] | No
     finally:
         context.detach(token)
         _providers.use(providers)
-        for module, name, before, _ in replaced:
-            setattr(module, name, before)
+        for module, name, value in replaced:
+            setattr(module, name, value)
         os.environ.update(handed_down)
         capture.shutdown()
 

@@ -126,6 +126,17 @@ def test_booleans_are_true_or_false():
     assert identify(np.array([0, 1, 2, 255], np.uint8).view(bool)) == identify(np.array([False, True, True, True]))
 
 
+def test_strings_of_variable_width_and_raw_bytes():
+    """numpy's own string type and unstructured bytes count element by element."""
+    raw = np.array([b"ab", b"cd"], "V2")
+    assert identify(raw) == identify(raw.copy())
+    assert len({identify(raw), identify(raw[::-1]), identify(np.array([b"ab", b"cd"], "S2"))}) == 3
+    if hasattr(np.dtypes, "StringDType"):
+        words = np.array(["a", "bb", "a much longer one"], np.dtypes.StringDType())
+        assert identify(words) == identify(words.copy())
+        assert len({identify(words), identify(words[::-1]), identify(np.array(["a", "bb", "a much longer one"]))}) == 3
+
+
 def test_objects_count_by_value():
     """Arrays of objects are compared by the values in them, whose types differ from those of typed arrays."""
     mixed = np.array([1, "a", None, 2.5, [1, {"b": 2}], np.arange(3)], dtype=object)

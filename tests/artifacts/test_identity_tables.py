@@ -331,6 +331,45 @@ def test_arrow_types_of_their_own():
     )
 
 
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pa.null(),
+        pa.bool_(),
+        pa.int8(),
+        pa.uint64(),
+        pa.float32(),
+        pa.string(),
+        pa.large_string(),
+        pa.string_view(),
+        pa.binary(),
+        pa.binary(3),
+        pa.decimal128(10, 2),
+        pa.decimal256(50, 2),
+        pa.date32(),
+        pa.date64(),
+        pa.time32("ms"),
+        pa.time64("us"),
+        pa.timestamp("s"),
+        pa.timestamp("ns", "UTC"),
+        pa.duration("s"),
+        pa.month_day_nano_interval(),
+        pa.list_(pa.int8()),
+        pa.list_(pa.int8(), 2),
+        pa.struct({"a": pa.int8(), "b": pa.string()}),
+        pa.map_(pa.string(), pa.int8()),
+        pa.dictionary(pa.int8(), pa.string()),
+    ],
+    ids=str,
+)
+def test_arrow_columns_of_nulls_and_of_nothing(kind):
+    """Of every type a column of nulls, a slice of it, in chunks or whole, and an empty one have an identity."""
+    nulls = pa.nulls(20, kind)
+    assert identify(nulls[3:]) == identify(pa.nulls(17, kind)) == identify(pa.array([None] * 17, kind))
+    assert identify(pa.chunked_array([nulls, nulls[:5]], kind)) == identify(pa.nulls(25, kind))
+    assert identify(nulls[:0]) == identify(pa.chunked_array([], kind)) != identify(nulls)
+
+
 def test_extension_types():
     """An extension type is its name, its metadata and what it stores."""
     json_type = getattr(pa, "json_", None) or (lambda: pytest.skip("pyarrow before 19 has no types to show it with"))
@@ -339,6 +378,7 @@ def test_extension_types():
     other = pa.ExtensionArray.from_storage(json_type(), pa.array(['{"a": 2}', None]))
     assert len({identify(one), identify(other), identify(text)}) == 3
     assert identify(pa.ExtensionArray.from_storage(json_type(), pa.array(['{"a": 1}', None]))) == identify(one)
+    assert identify(pa.chunked_array([one[:1], one[1:]])) == identify(one)
 
 
 def test_nested_columns_agree_between_polars_and_arrow():
@@ -414,6 +454,50 @@ def test_an_object_column_has_the_type_of_its_values():
     assert identify(pd.Series([1.5, None], dtype=object)) == identify(pd.Series([1.5, None]))
     assert identify(pd.Series(["a", None], dtype=object)) == identify(pd.Series(["a", None], dtype="str"))
     assert identify(pd.Series([1, 2.5], dtype=object)) != identify(pd.Series([1.0, 2.5]))
+
+
+def test_object_columns_of_every_kind():
+    """Columns of moments, wide integers, numpy scalars, matrices and odd decimals count by value and type."""
+    aware = datetime.datetime(2024, 1, 1, tzinfo=datetime.timezone.utc)
+    columns_of = [
+        [datetime.datetime(2024, 1, 1), None],
+        [datetime.datetime(2024, 1, 2), None],
+        [aware, None],
+        [datetime.time(1), None],
+        [datetime.time(1, tzinfo=datetime.timezone.utc), None],
+        [2**63, 1],
+        [2**63, 2],
+        [2**63, -1],
+        [2**63, 2**64 - 1],
+        [2**64, 1],
+        [-(2**63) - 1, 1],
+        [-(2**63), 1],
+        [np.int32(1), np.int32(2)],
+        [np.float32(1), np.float32(2)],
+        [np.zeros((2, 2)), None],
+        [np.ones((2, 2)), None],
+        [decimal.Decimal("1E-80"), None],
+        [decimal.Decimal("2E-80"), None],
+        [decimal.Decimal("1E+80"), None],
+        [decimal.Decimal(10**75), decimal.Decimal("0.1")],
+        [decimal.Decimal(10**50), None],
+        [decimal.Decimal(10**50 + 1), None],
+        [np.array(["a", "b"]), None],
+        [np.array(["a", "c"]), None],
+        [[1, 2], np.array([1.5])],
+    ]
+    found = [identify(pd.Series(values, dtype=object)) for values in columns_of]
+    assert len(set(found)) == len(found)
+    assert found[0] == identify(pd.Series(columns_of[0], dtype="datetime64[us]"))
+    assert found[5] == identify(pd.Series([2**63, 1], dtype="uint64"))
+    assert found[12] == identify(pd.Series([1, 2], dtype="int32"))
+    assert found[22] == identify(pd.Series([["a", "b"], None]))
+
+
+def test_times_too_far_away_for_milliseconds():
+    """Seconds that no other unit can hold have no identity rather than a wrong one."""
+    far = pd.Series(np.array([2**62, 1]).astype("M8[s]"))
+    assert artifacts.identify(far).scope == "none"
 
 
 def test_strings_with_lone_surrogates():

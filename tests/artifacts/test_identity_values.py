@@ -185,6 +185,19 @@ def test_buffers_are_their_bytes():
     assert identify(memoryview(b"s-o-m-e")[::2]) == identify(b"some")
     assert identify([data]) == identify([bytearray(data)])
     assert scope(type("Own", (bytes,), {})(data)) == "none"
+    grid = memoryview(bytes(range(12))).cast("B", (3, 4))
+    assert len({identify(grid), identify(grid.obj), identify(memoryview(bytes(range(12))).cast("B", (4, 3)))}) == 3
+    assert identify(memoryview(np.arange(12, dtype=np.uint8).reshape(4, 3).T)) == identify(
+        memoryview(np.ascontiguousarray(np.arange(12, dtype=np.uint8).reshape(4, 3).T))
+    )
+    assert scope(memoryview(np.array([None]))) == "none"  # addresses of objects
+
+
+def test_large_parts_of_collections():
+    """Long strings and bytes inside collections count to the end."""
+    for part in (b"x" * 200_000, "x" * 200_000):
+        found = {identify([part]), identify([part, part]), identify([part + part]), identify([part[:-1]])}
+        assert len(found) == 4
 
 
 def test_nested_kinds_take_part():

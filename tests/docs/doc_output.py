@@ -8,7 +8,7 @@ Everything else must be the same, to the letter. What changes is replaced by a w
 - processor time and memory, where they are named;
 - host and process in addresses, and what a spool file is called after: host, process, start.
 
-Blanks between words count as one, since columns move with the figures in them; those at the beginning of a line stay.
+Blanks between words count as one, since columns move with the figures in them; those that indent a line stay.
 """
 
 import re
@@ -32,7 +32,7 @@ _LONG_ID = r"(?<![\w:])(?:[0-9a-f]{32}|[0-9a-f]{16})(?!\w)"
 _SHORT_ID = r"(?<=mlotel show )[0-9a-f]{6}(?= |$)|(?<=   )[0-9a-f]{6}$|^[0-9a-f]{6}(?=  )"
 _ID = re.compile(f"{_LONG_ID}|{_SHORT_ID}", re.MULTILINE)
 _UNHASHED = re.compile(r"(?<=ref:)[0-9a-f]{32}|(?<=partial:)[0-9a-f]{32}")
-_GAP = re.compile(r"(?<=\S) {2,}")
+_GAP = re.compile(r"(?<=[^\s│├└─]) {2,}")
 
 
 class Comparable:

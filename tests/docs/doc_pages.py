@@ -205,7 +205,8 @@ def play(page: Path, folder: Path, replaced: Mapping[str, str] | None = None) ->
     Args:
         page: The file.
         folder: Empty; gets the page's working folder and the player.
-        replaced: Addresses on the page and what takes their place, both ways: ``{"localhost:4318": "localhost:50123"}``.
+        replaced: Addresses on the page and what takes their place, both ways, such as
+            ``{"localhost:4318": "localhost:50123"}``.
     """
     steps = steps_of(page)
     work, home = folder / "work", folder / "player"
@@ -225,7 +226,7 @@ def play(page: Path, folder: Path, replaced: Mapping[str, str] | None = None) ->
     done = subprocess.run(
         [sys.executable, str(player), str(plan), str(answers)],
         cwd=work,
-        env=_environment(),
+        env=environment(),
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
@@ -252,10 +253,28 @@ def _swapped(text: str, pairs: Mapping[str, str]) -> str:
     return text
 
 
-def _environment() -> dict[str, str]:
+def on_terminal(command: str, folder: Path, columns: int) -> str:
+    """What ``command`` prints on a terminal of so many columns."""
+    program = f"import json, doc_player; print(json.dumps(doc_player.run_command({command!r}, {columns})))"
+    here = {"PYTHONPATH": f"{PLAYER.parent}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"}
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=folder,
+        env=environment() | here,
+        capture_output=True,
+        text=True,
+        timeout=TIME_LIMIT_S,
+        check=True,
+    )
+    answer = json.loads(done.stdout)
+    if answer["status"] or answer["error"]:
+        raise PageError(f"{command} ended with {answer['status']}: {answer['error']}{answer['output']}")
+    return str(answer["output"])
+
+
+def environment() -> dict[str, str]:
     """That of the tests, with the commands of this environment in front, in plain UTF-8."""
-    kept = {
-        name: value for name, value in os.environ.items() if name not in ("COLUMNS", "FORCE_COLOR", "PYTEST_ADDOPTS")
-    }
+    left_out = ("COLUMNS", "FORCE_COLOR", "PYTEST_ADDOPTS")
+    kept = {name: value for name, value in os.environ.items() if name not in left_out}
     kept["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{kept.get('PATH', '')}"
     return kept | {"NO_COLOR": "1", "PYTHONUTF8": "1", "TERM": "xterm", "PYTHONDONTWRITEBYTECODE": "1"}

@@ -1,7 +1,7 @@
-"""Runs the steps of one page: ``python notebook.py PLAN ANSWERS``. Standard library only; ``doc_pages`` copies and starts it.
+"""Runs the steps of one page: ``python notebook.py PLAN ANSWERS``. ``doc_pages`` copies and starts it.
 
-Python code runs in one namespace, commands run on a terminal of their own. One line of JSON says what became of each
-step; after a step that failed nothing more is run.
+Standard library only. Python code runs in one namespace, commands run on a terminal of their own. One line of JSON says
+what became of each step; after a step that failed nothing more is run.
 """
 
 import contextlib
@@ -61,10 +61,10 @@ def run_python(code: str, page: str, line: int, namespace: dict[str, object]) ->
     return {"output": output[0], "status": int(bool(error)), "error": error}
 
 
-def run_command(command: str) -> dict[str, object]:
+def run_command(command: str, columns: int = COLUMNS) -> dict[str, object]:
     """Run ``command`` in a shell, on a terminal."""
     master, slave = pty.openpty()
-    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, COLUMNS, 0, 0))
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, columns, 0, 0))
     process = subprocess.Popen(
         ["/bin/sh", "-c", command], stdin=slave, stdout=slave, stderr=slave, start_new_session=True
     )

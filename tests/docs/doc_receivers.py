@@ -1,4 +1,4 @@
-"""Real OTLP receivers for the pages that send somewhere: HTTP as protobuf and JSON, and gRPC. They count what arrives."""
+"""Real OTLP receivers for the pages that send somewhere: HTTP with protobuf and JSON, and gRPC. They count."""
 
 import contextlib
 import gzip

@@ -8,6 +8,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+from doc_demo import COMMAND, demo
+from doc_demo import comparable as demo_comparable
 from doc_output import Comparable
 from doc_pages import PAGES, ROOT, Played, play, steps_of
 from doc_receivers import ADDRESSES, receivers
@@ -39,6 +41,11 @@ def main(names: list[str]) -> None:
             continue
         with tempfile.TemporaryDirectory() as folder, receivers() as there:
             played = play(page, Path(folder), {ADDRESSES["http"]: there.http, ADDRESSES["grpc"]: there.grpc})
+            for step, result in zip(played.steps, played.results, strict=False):
+                if step.code == COMMAND:
+                    printed = demo(Path(folder) / "clone")
+                    same = demo_comparable(step.expected or "") == demo_comparable(printed)
+                    result.output = (step.expected or "") if same else printed
         text = renewed(page, played)
         if text != page.read_text(encoding="utf-8"):
             page.write_text(text, encoding="utf-8")

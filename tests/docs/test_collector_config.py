@@ -1,4 +1,4 @@
-"""Configurations of collectors on the pages: they are YAML, hang together, and a collector accepts them where there is one."""
+"""Configurations of collectors on the pages: they hang together, and a collector accepts them where there is one."""
 
 import shutil
 import subprocess
@@ -29,7 +29,9 @@ def test_a_collector_accepts_it(block, tmp_path):
     collector = shutil.which("otelcol-contrib") or shutil.which("otelcol")
     if collector is None:
         pytest.skip("there is no otelcol-contrib and no otelcol on the PATH")
-    listed = yaml.safe_load(subprocess.run([collector, "components"], capture_output=True, text=True, check=True).stdout)
+    listed = yaml.safe_load(
+        subprocess.run([collector, "components"], capture_output=True, text=True, check=True).stdout
+    )
     config = yaml.safe_load(block.text)
     for part in ("receivers", "exporters"):
         missing = {name.partition("/")[0] for name in config[part]} - {entry["name"] for entry in listed[part]}
@@ -41,4 +43,3 @@ def test_a_collector_accepts_it(block, tmp_path):
     done = subprocess.run([collector, "validate", f"--config={file}"], capture_output=True, text=True, check=False)
 
     assert done.returncode == 0, done.stderr
-

@@ -4,11 +4,10 @@ import difflib
 import re
 
 import pytest
+from doc_demo import COMMAND
 from doc_output import Comparable
 from doc_pages import NOT_RUN, PAGES, ROOT, blocks_of, is_run, play, steps_of, unused_files
 from doc_receivers import ADDRESSES, receivers
-
-DEMO = "make demo"  # the one command that is not run here: see test_demo_output.py
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -39,7 +38,7 @@ def test_nothing_on_a_page_is_left_out(page):
 
     assert unused_files(steps) == []
     assert all(step.code.split()[0] in NOT_RUN for step in steps if not is_run(step))
-    shown = [step for step in steps if not is_run(step) and step.expected and step.code != DEMO]
+    shown = [step for step in steps if not is_run(step) and step.expected and step.code != COMMAND]
     assert [step.place for step in shown] == [], "output that nothing checks"
 
 

@@ -365,7 +365,7 @@ def test_without_telemetry_the_program_is_the_same(finished, tmp_path):
     silent = run_example(tmp_path, MLOTEL_DISABLED="true")
 
     assert silent.returncode == 0, silent.stderr
-    assert silent.stderr == ""
+    assert silent.stderr == process.stderr == ""
     assert silent.stdout.replace(str(tmp_path), "") == process.stdout.replace(str(folder), "")
     assert not (tmp_path / ".mlotel").exists()
     for name in ("metrics.json", "predictions.csv"):

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from pathlib import Path
 
 PROLOGUE = """
 import json, os, sys, threading, time
@@ -13,7 +14,8 @@ from opentelemetry import _logs, metrics, trace
 
 def show(**values):
     "What the test is to know: one marked line of JSON on standard output."
-    print("@" + json.dumps(values, default=lambda value: dict(value) if hasattr(value, "keys") else str(value)), flush=True)
+    text = json.dumps(values, default=lambda value: dict(value) if hasattr(value, "keys") else str(value))
+    print("@" + text, flush=True)
 
 def counts(flush):
     return {"exported": dict(flush.exported), "spooled": dict(flush.spooled), "dropped": dict(flush.dropped)}
@@ -44,7 +46,7 @@ class Program:
         shown: What it passed to ``show()``, merged.
         log: Its standard error.
         status: Its exit status.
-        duration_s: How long it ran, from ``show(began=True)`` on where it said so.
+        output: Its standard output.
     """
 
     def __init__(self, status, output, log):
@@ -57,12 +59,11 @@ class Program:
 
 def start(code, *, environment=None, folder=None, file="script.py"):
     """Start ``code`` as the script ``file`` in ``folder``, by default the working folder."""
-    folder = folder or os.getcwd()
-    path = os.path.join(folder, file)
-    with open(path, "w", encoding="utf-8") as script:
-        script.write(PROLOGUE + textwrap.dedent(code))
+    folder = Path(folder or Path.cwd())
+    (folder / file).write_text(PROLOGUE + textwrap.dedent(code), encoding="utf-8")
     return subprocess.Popen(
-        [sys.executable, "-W", "error", file],
+        # Forking with threads is what some programs are about; Python 3.12 and later warn of it.
+        [sys.executable, "-W", "error", "-W", "ignore:This process:DeprecationWarning", file],
         cwd=folder,
         env={**os.environ, **(environment or {})},
         stdout=subprocess.PIPE,
@@ -82,12 +83,6 @@ def run(code, *, status=0, **arguments):
     program = finish(start(code, **arguments))
     assert program.status == status, program.log
     return program
-
-
-def run_all(codes, **arguments):
-    """Run several programs at once: a machine with two cores is idle while one imports."""
-    processes = [start(code, file=f"script{number}.py", **arguments) for number, code in enumerate(codes)]
-    return [finish(process) for process in processes]
 
 
 def wait_until(condition, timeout_s=10.0):

@@ -1,8 +1,8 @@
 """Real OTLP receivers for tests, over HTTP and over gRPC, that keep what they got and can misbehave.
 
 ``behaviour`` may be changed at any time: ``"ok"``; ``"hang"`` takes a request and never answers; a number is an HTTP
-status (for gRPC a ``grpc.StatusCode``) that every request gets, or only the first ``times``. ``refused_port()`` is a port
-that nobody listens on.
+status (for gRPC a ``grpc.StatusCode``) that every request gets, or only the first ``times``. ``refused_port()`` is a
+port that nobody listens on.
 """
 
 import socket
@@ -19,7 +19,10 @@ from records import DECODE, REQUESTS
 
 
 class Sink:
-    """What was received, decoded; ``requests`` holds ``(signal, request, headers)`` in the order of arrival."""
+    """What was received, decoded; ``requests`` holds ``(signal, request, headers)`` in the order of arrival.
+
+    Beside the headers stand ``peer``, the other end of the connection, and for HTTP ``path``.
+    """
 
     def __init__(self):
         self.behaviour = "ok"
@@ -88,7 +91,8 @@ class HttpSink(Sink):
                 self.send_header("Content-Type", "application/x-protobuf")
                 self.send_header("Content-Length", "0")
                 self.end_headers()
-                sink.take(signal, request, {"path": self.path, **{k.lower(): v for k, v in self.headers.items()}})
+                headers = {name.lower(): value for name, value in self.headers.items()}
+                sink.take(signal, request, {**headers, "path": self.path, "peer": str(self.client_address)})
 
             def log_message(self, *_):
                 pass
@@ -138,7 +142,7 @@ class GrpcSink(Sink):
                 self.released.wait(30)
             elif behaviour != "ok":
                 context.abort(behaviour, "not today")
-            self.take(signal, request, dict(context.invocation_metadata()))
+            self.take(signal, request, {**dict(context.invocation_metadata()), "peer": context.peer()})
             return answer()
 
         return export

@@ -1,4 +1,4 @@
-"""The ends of a process and its forks: what was recorded is on disk or was sent, and nobody waits longer than agreed."""
+"""The ends of a process, and its forks: nothing recorded is lost, and nobody waits longer than agreed."""
 
 import signal
 import time
@@ -116,7 +116,7 @@ def test_a_started_run_leaves_at_once(http_sink):
 
 
 def test_a_forked_child_has_its_own_records_file_and_counts(tmp_path):
-    """After fork the child starts at zero, in its own file, as its own instance; the parent's records stay the parent's."""
+    """After fork the child starts at zero, in a file of its own, as another instance; the parent's records stay its."""
     program = run(
         """
         telemetry = configure()
@@ -174,6 +174,11 @@ def test_a_forked_child_opens_its_own_connection(protocol, http_sink, grpc_sink)
 
     names = [span["name"] for span in sink.spans()]
     assert sorted(names) == ["before"] + ["child"] * 3 + ["parent"] * 5
+    peers = {}
+    for kind, request, headers in sink.requests:
+        if kind == "traces":
+            peers.setdefault(headers["peer"], set()).update(span["name"] for span in DECODE["traces"](request))
+    assert sorted(map(sorted, peers.values())) == [["before", "parent"], ["child"], ["child"], ["child"]]
 
 
 def test_fork_in_the_middle_of_a_collection(tmp_path):

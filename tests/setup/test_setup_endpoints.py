@@ -1,4 +1,4 @@
-"""Where records go: arguments, variables, endpoints that work and endpoints that do not, and true counts in each case."""
+"""Where records go, over endpoints that work and endpoints that do not, with true counts in each case."""
 
 import grpc
 import pytest
@@ -19,7 +19,7 @@ def test_everything_arrives_whole(protocol, http_sink, grpc_sink):
     program = run(f"""
         telemetry = configure("flights", {sink.endpoint!r}, {protocol!r}, {{"X-Team": "blue"}})
         work()
-        show(flush=counts(telemetry.flush()), where=telemetry.endpoints, name=telemetry.service_name, folder=telemetry.spool_folder)
+        show(flush=counts(telemetry.flush()), where=telemetry.endpoints, folder=telemetry.spool_folder)
         show(final=counts(telemetry.shutdown()))
     """)
 
@@ -63,7 +63,7 @@ def test_own_counters_tell_what_became_of_records(http_sink):
 def test_without_an_endpoint_the_spool_has_everything(tmp_path):
     """No endpoint: every record is in this process's file, which only its owner may read."""
     program = run(
-        f"""
+        """
         telemetry = configure()
         show(before=telemetry.spool_file)
         work()
@@ -106,7 +106,7 @@ def failing(endpoint, protocol="http/protobuf", timeout_s=2.0, environment=None)
 
 @pytest.mark.parametrize("protocol", ["http/protobuf", "grpc"])
 def test_refusing_endpoint_costs_no_more_than_the_time_given(protocol):
-    """Nobody listens: flush and shutdown end in time, every record is counted as dropped, one warning names the way out."""
+    """Nobody listens: flush and shutdown end in time, and every record is counted as dropped."""
     endpoint = f"http://127.0.0.1:{refused_port()}"
     program = failing(endpoint, protocol)
 
@@ -206,7 +206,7 @@ def test_an_overloaded_receiver_gets_the_batch_when_it_recovers(http_sink):
 def test_headers_of_the_environment_and_of_the_argument_go_together(http_sink):
     """The argument wins for the same name; neither is ever shown."""
     program = run(
-        f"""
+        """
         telemetry = configure(headers="authorization=secret%20two,x-a=1")
         record()
         telemetry.flush()

@@ -1,4 +1,4 @@
-"""Providers: ours where the application has set none, the application's where it has, and never a fight between them."""
+"""Providers: ours where the application has set none, the application's where it has, never a fight between them."""
 
 import pytest
 from programs import run
@@ -109,6 +109,7 @@ def test_after_shutdown_another_configuration_has_the_same_providers(tmp_path, h
         first_id = dict(telemetry.resource)["service.instance.id"]
         show(first=counts(telemetry.shutdown()), log_before=1)
         work()  # between the two: nobody takes it
+        show(still=counts(telemetry.shutdown()))
         telemetry = configure("second", {http_sink.endpoint!r})
         work()
         show(second=counts(telemetry.flush()))
@@ -120,6 +121,7 @@ def test_after_shutdown_another_configuration_has_the_same_providers(tmp_path, h
 
     shown = program.shown
     assert shown["same"] is True
+    assert shown["still"] == shown["first"]
     assert (shown["first"]["spooled"]["traces"], shown["first"]["spooled"]["logs"]) == (3, 1)
     assert shown["second"]["exported"]["traces"] == 3
     assert shown["second"]["spooled"] == {"traces": 0, "metrics": 0, "logs": 0}
@@ -153,10 +155,10 @@ def test_flush_by_way_of_the_providers(tmp_path):
         """
         telemetry = configure()
         work()
-        flushed = [p.force_flush() for p in (trace.get_tracer_provider(), _logs.get_logger_provider(), metrics.get_meter_provider())]
-        show(flushed=flushed, counts=counts(telemetry._ledger.result()))
-        for p in (trace.get_tracer_provider(), _logs.get_logger_provider(), metrics.get_meter_provider()):
-            p.shutdown()
+        providers = [trace.get_tracer_provider(), _logs.get_logger_provider(), metrics.get_meter_provider()]
+        show(flushed=[provider.force_flush() for provider in providers], counts=counts(telemetry._ledger.result()))
+        for provider in providers:
+            provider.shutdown()
         work()
         show(final=counts(telemetry.shutdown()))
         """,

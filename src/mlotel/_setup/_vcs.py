@@ -10,8 +10,6 @@ from urllib.parse import urlsplit, urlunsplit
 
 from mlotel.semconv import attributes as names
 
-DIRTY = "ml.code.dirty"
-
 _TIME_LIMIT_S = 0.5
 _COMMANDS = {
     "head": ("rev-parse", "HEAD", "--abbrev-ref", "HEAD"),
@@ -57,7 +55,7 @@ def vcs_facts(folder: Path, time_limit_s: float = _TIME_LIMIT_S) -> dict[str, st
     if url:
         facts[names.VCS_REPOSITORY_URL_FULL] = url
     if "changes" in said:
-        facts[DIRTY] = bool(said["changes"].strip())
+        facts[names.ML_VCS_DIRTY] = bool(said["changes"].strip())
     return facts
 
 

@@ -150,6 +150,9 @@ class Hasher:
 
     def token(self, data: bytes) -> None:
         """Add a few bytes that say their own length or always have the same."""
+        if len(data) > _BUFFER:
+            self.raw(data)
+            return
         self._buffer += data
         if len(self._buffer) > _BUFFER:
             self._flush()

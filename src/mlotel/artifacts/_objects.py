@@ -58,6 +58,8 @@ def add_objects(column: Column, values: Array, is_null: IsNull, hasher: Hasher) 
             described = add(column, values, nulls, is_null, hasher)
             if described is not None:
                 return described
+    if len(kinds) == 1 and issubclass(kind := kinds.pop(), np.number):
+        return _numbers(column, values, nulls, np.dtype(kind))
     _mixed(column, values, nulls, hasher)
     return "object"
 
@@ -103,22 +105,23 @@ def _bools(column: Column, values: Array, nulls: Array, is_null: IsNull, hasher:
 
 
 def _ints(column: Column, values: Array, nulls: Array, is_null: IsNull, hasher: Hasher) -> str | None:
-    runs = list(_runs(values, nulls, 0))
-    for dtype in (np.int64, np.uint64):
-        try:
-            converted = [(np.fromiter(part, dtype, len(part)), missing) for part, missing in runs]
-        except OverflowError:
-            continue
-        for part, missing in converted:
-            column.numbers(part, missing)
-        return number_type(np.dtype(dtype))
+    present = values[~nulls]
+    low, high = min(present), max(present)  # older versions of numpy wrap what does not fit
+    if low >= -(2**63) and high < 2**63:
+        return _numbers(column, values, nulls, np.dtype(np.int64))
+    if low >= 0 and high < 2**64:
+        return _numbers(column, values, nulls, np.dtype(np.uint64))
     return None
 
 
 def _floats(column: Column, values: Array, nulls: Array, is_null: IsNull, hasher: Hasher) -> str:
-    for part, missing in _runs(values, nulls, 0.0):
-        column.numbers(part.astype(np.float64), missing)
-    return "float64"
+    return _numbers(column, values, nulls, np.dtype(np.float64))
+
+
+def _numbers(column: Column, values: Array, nulls: Array, dtype: "np.dtype[Any]") -> str:
+    for part, missing in _runs(values, nulls, dtype.type(0)):
+        column.numbers(part.astype(dtype), missing)
+    return number_type(dtype)
 
 
 def _dates(column: Column, values: Array, nulls: Array, is_null: IsNull, hasher: Hasher) -> str:

@@ -3,12 +3,21 @@
 import os
 import threading
 import weakref
+from collections.abc import Callable
 from typing import Any
 
 from mlotel.types import Identity
 
 _known: dict[int, tuple["weakref.ref[Any]", str]] = {}  # by address: users define __hash__ and __eq__
 _lock = threading.RLock()  # a collection inside the lock may run _forget in the same thread
+
+
+def _random_digits() -> str:
+    return os.urandom(16).hex()
+
+
+new_digits: Callable[[], str] = _random_digits
+"""Makes the digits of an id; ``mlotel.testing`` replaces it."""
 
 
 def reference(value: Any) -> Identity:
@@ -26,7 +35,7 @@ def _digits(value: Any) -> str:
         entry = _known.get(address)
         if entry is not None and entry[0]() is value:
             return entry[1]
-        digits = os.urandom(16).hex()
+        digits = new_digits()
 
         def forget(gone: "weakref.ref[Any]") -> None:
             with _lock:

@@ -168,7 +168,7 @@ class _Writer:
             self._token = token
         return b"#" + child.digest()
 
-    def _other(self, value: Any, kind: type) -> None:
+    def _other(self, value: Any, kind: Any) -> None:
         root, name = origin(kind)
         if root == "numpy" and issubclass(kind, sys.modules["numpy"].generic):
             self._numpy(value, name)
@@ -176,7 +176,8 @@ class _Writer:
             self._pandas(value, name)
         elif _is_enum(kind):
             self._token(b"e" + _text(f"{kind.__module__}.{kind.__qualname__}"))
-            self.write(value._name_)
+            # combined flags have a name in some versions of Python
+            self.write(value._name_ if value._name_ in kind._member_map_ else None)
             self.write(value._value_)
         else:
             described = _dispatch.kind_for(value)

@@ -46,6 +46,7 @@ class Collector(MetricReader):
 
     def start(self) -> None:
         """Collect from now on. Call it after the reader has been added to its provider."""
+        self._queue.start()
         self._thread = threading.Thread(target=self._work, name="mlotel-collect", daemon=True)
         self._thread.start()
 

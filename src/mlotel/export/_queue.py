@@ -108,6 +108,10 @@ class Queue:
         if self._worker is None:
             self._start()
 
+    def start(self) -> None:
+        """Start the worker before the first record: at the end of a program some Pythons start no thread any more."""
+        self._start()
+
     def mark(self, reached: threading.Event | None = None) -> threading.Event:
         """Ask for delivery of everything that was put before; returns an event that is set when it is done."""
         reached = reached or threading.Event()

@@ -69,6 +69,7 @@ class Producers:
         self._lock = threading.Lock()
 
     def add(self, artifact_id: str, producer: Producer) -> None:
+        """Note that ``producer`` wrote this content."""
         with self._lock:
             self._by_id[artifact_id] = producer
             self._by_id.move_to_end(artifact_id)
@@ -76,6 +77,7 @@ class Producers:
                 self._by_id.popitem(last=False)
 
     def find(self, artifact_id: str) -> Producer | None:
+        """Who wrote this content last, in this process."""
         with self._lock:
             return self._by_id.get(artifact_id)
 

@@ -18,7 +18,6 @@ import types
 import uuid
 from collections import OrderedDict, defaultdict
 from collections.abc import Iterable, Mapping
-from itertools import islice
 from typing import Any, cast
 
 from mlotel import _settings
@@ -249,8 +248,8 @@ def flattened(name: str, value: Any) -> Iterable[tuple[str, Any]]:
     """``value`` under ``name``, or its parts when it is a dict, a dataclass or a named tuple."""
     kind = type(value)
     if kind in _DICTS:
-        if value:
-            return [(f"{name}.{word(inner)}", item) for inner, item in islice(value.items(), MAX_PARAMS + 1)]
+        if 0 < len(value) <= MAX_PARAMS:  # a larger one is data, and would leave no room for other params
+            return [(f"{name}.{word(inner)}", item) for inner, item in value.items()]
         return [(name, value)]
     found = [(f"{name}.{field}", _stored(value, kind, field)) for field in fields_of(kind)]
     return [(full_name, item) for full_name, item in found if item is not _ABSENT] or [(name, value)]

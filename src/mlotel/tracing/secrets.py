@@ -39,7 +39,7 @@ _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 
 _USERINFO = re.compile(
     r"(?<=://)(?:[^\s/?#]*@"  # up to the last @ before the path: a password may hold one
-    r"|[^\s@/?#:]+:(?!\d+[/?#])[^\s@]*@)"  # a password with a raw slash; host:port/path with an @ further on is none
+    r"|[^\s@/?#:]+:(?!\d+[/?#])\S*@)"  # a password with a raw slash; host:port/path with an @ further on is none
 )
 _QUERY = re.compile(
     r"(?i)([?&](?:[\w-]*(?:token|secret|password|signature|credential|api-?key|api_key)[\w-]*|sig|key|auth)=)[^&\s#]+"

@@ -1,0 +1,62 @@
+"""A small file beside the artifact: ``flights.csv.mlotel.json``. For every format, and for folders; never made unasked.
+
+It stands beside the file that a symbolic link leads to, and is looked for beside the link first.
+"""
+
+import os
+import stat
+
+from mlotel import _guard
+from mlotel.artifacts.carriers._base import MAX_BYTES, Stamp, count
+from mlotel.artifacts.carriers._files import AnyPath, View, put_in_place, read_stamp, temporary, write_all
+
+SUFFIXES: tuple[str, ...] = ()
+"""Of no format in particular."""
+
+ENDING = ".mlotel.json"
+
+
+def read(path: AnyPath) -> Stamp | None:
+    """The stamp beside a file or folder, or None."""
+    given = _beside(os.fsdecode(path))
+    real = _beside(os.path.realpath(os.fsdecode(path)))
+    found = read_stamp("sidecar", given, _find)
+    if found is not None or real == os.path.abspath(given):
+        return found
+    return read_stamp("sidecar", real, _find)
+
+
+def write(path: AnyPath, stamp: Stamp) -> bool:
+    """Put a stamp beside a file or folder, in place of an earlier one.
+
+    The sidecar may be read and written by whom the file itself may be. It is replaced in one step, so a reader finds
+    the old one or the new one.
+
+    Returns:
+        Whether it is there now. False when there is nothing at ``path``, or something that is no file bears the
+        sidecar's name, or it cannot be written.
+    """
+    target = os.path.realpath(os.fsdecode(path))
+    place = _beside(target)
+    try:
+        mode = os.stat(target).st_mode & 0o666  # noqa: PTH116 - one of many calls of os here, all on strings
+        if os.path.lexists(place) and not stat.S_ISREG(os.lstat(place).st_mode):
+            raise FileExistsError("something else bears its name")
+        with temporary(os.path.dirname(place)) as (descriptor, name):
+            write_all(descriptor, stamp.to_json().encode() + b"\n")
+            os.fchmod(descriptor, mode)
+            os.fsync(descriptor)
+            put_in_place(name, place)
+    except (OSError, ValueError) as error:
+        count("sidecar", "not_written")
+        _guard.report("write a sidecar", error, level=10)
+        return False
+    return True
+
+
+def _beside(path: str) -> str:
+    return path.rstrip(os.sep) + ENDING
+
+
+def _find(view: View) -> bytes:
+    return view.at(0, min(view.size, MAX_BYTES + 2)).strip()  # the line's end; what is longer still is counted as such

@@ -1,0 +1,290 @@
+"""The promises of docs/privacy.md. Each program has a process and a spool of its own; every byte in it is searched."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+from doc_pages import ROOT
+
+SECRET = "k9Zq-never-to-be-seen"
+
+
+@pytest.fixture
+def record(tmp_path):
+    """Runs a program and gives all that it left in the spool, as text; its exit status must be as said."""
+
+    def run(program, *arguments, status=0, environment=None):
+        shutil.rmtree(tmp_path / ".mlotel", ignore_errors=True)
+        script = tmp_path / "program.py"
+        script.write_text(textwrap.dedent(program), encoding="utf-8")
+        done = subprocess.run(
+            [sys.executable, script, *arguments],
+            cwd=tmp_path,
+            env={**os.environ, **(environment or {})},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert done.returncode == status, done.stderr
+        files = sorted((tmp_path / ".mlotel" / "spool").glob("*.jsonl"))
+        assert files
+        return "".join(file.read_text(encoding="utf-8") for file in files)
+
+    return run
+
+
+def test_every_promise_names_a_test_that_exists():
+    """The page names tests of this file, and every test of this file is named there."""
+    named = set(re.findall(r"`(test_\w+)`", (ROOT / "docs" / "privacy.md").read_text(encoding="utf-8")))
+    here = set(re.findall(r"^def (test_\w+)", Path(__file__).read_text(encoding="utf-8"), re.MULTILINE))
+
+    assert named == here - {"test_every_promise_names_a_test_that_exists"}
+
+
+def test_without_an_endpoint_no_connection_is_opened(record):
+    """A run that goes to the spool connects to nothing and looks no host up."""
+    spool = record(
+        """
+        import sys
+
+        def refuse(event, args):
+            if event in ("socket.connect", "socket.getaddrinfo", "socket.gethostbyname", "socket.sendto"):
+                print("opened", event, args, file=sys.stderr)
+                raise OSError("no connection may be opened")
+
+        sys.addaudithook(refuse)
+        import mlotel
+        telemetry = mlotel.configure()
+        with mlotel.pipeline("nightly"), mlotel.component("clean") as c:
+            c.write([1.0, 2.0], name="clean")
+        assert sum(telemetry.shutdown().dropped.values()) == 0
+        """
+    )
+
+    assert "component clean" in spool
+
+
+def test_no_value_and_no_column_name_of_an_artifact_leaves(record):
+    """Frames, arrays, models, bytes, files and plain values leave name, counts and digest: no cell, no column."""
+    spool = record(
+        f"""
+        from pathlib import Path
+        import numpy as np, pandas as pd, polars, pyarrow
+        from sklearn.linear_model import LinearRegression
+        import mlotel
+
+        mlotel.configure()
+        columns = {{"{SECRET}": ["{SECRET}", "b"], "income": [717171.25, 2.0]}}
+        Path("data.csv").write_text("{SECRET}")
+
+        @mlotel.component
+        def decorated(frame, array, raw, model, path):
+            return {{"again": frame, "more": [array]}}
+
+        with mlotel.pipeline("nightly"):
+            with mlotel.component("read") as c:
+                for value in (
+                    pd.DataFrame(columns), pd.Series(columns["income"], name="{SECRET}"), polars.DataFrame(columns),
+                    pyarrow.table(columns), np.array([717171.25]), b"{SECRET}", "data.csv", Path("data.csv"),
+                    ["{SECRET}", 717171.25], {{"{SECRET}": 717171.25}}, 717171.25,
+                ):
+                    c.read(value)
+                    c.write(value, name="copy")
+            model = LinearRegression().fit([[717171.25], [1.0]], [717171.25, 1.0])
+            decorated(pd.DataFrame(columns), np.array([717171.25]), b"{SECRET}", model, Path("data.csv"))
+        """
+    )
+
+    assert spool.count("xxh3:") > 20
+    assert SECRET not in spool
+    assert "717171" not in spool
+    assert "income" not in spool
+
+
+def test_what_is_no_scalar_is_described_by_its_type(record):
+    """Of a param that is neither scalar nor a short list the type is recorded, and nothing of the object is called."""
+    spool = record(
+        f"""
+        import mlotel
+
+        class Customer:
+            def __init__(self):
+                self.name = "{SECRET}"
+            def __repr__(self):
+                raise SystemExit("asked for its text")
+            __str__ = __len__ = __bool__ = __eq__ = __repr__
+            __hash__ = None
+
+        @mlotel.component
+        def load(customer, many, depth=6):
+            return customer
+
+        mlotel.configure()
+        load(Customer(), ["{SECRET}"] * 1000)
+        with mlotel.component("again") as c:
+            c.param(customer=Customer())
+        """
+    )
+
+    assert "Customer" in spool
+    assert '"ml.param.depth"' in spool
+    assert SECRET not in spool
+
+
+def test_params_that_look_like_secrets_are_redacted(record):
+    """Params named after secrets are redacted wherever they come from; numbers and keys of tables stay."""
+    spool = record(
+        f"""
+        import mlotel
+        mlotel.configure()
+
+        @mlotel.component
+        def load(db_password="{SECRET}", login={{"token": "{SECRET}"}}, max_tokens=512, join_key="customer_id"):
+            pass
+
+        with mlotel.pipeline("nightly", params={{"api_key": "{SECRET}", "dsn": "{SECRET}"}}):
+            load()
+            with mlotel.component("more") as c:
+                c.param(secret="{SECRET}", credentials="{SECRET}", Authorization="{SECRET}")
+        """
+    )
+
+    assert SECRET not in spool
+    assert spool.count("[redacted]") >= 7
+    assert '"512"' in spool
+    assert "customer_id" in spool
+
+
+def test_addresses_lose_user_password_and_query(record):
+    """Addresses of artifacts lose user, password, query and fragment; other texts lose passwords in addresses."""
+    spool = record(
+        f"""
+        import mlotel
+        mlotel.configure()
+        with mlotel.component("load") as c:
+            c.read("s3://user:{SECRET}@bucket/one.csv?X-Amz-Signature={SECRET}#{SECRET}")
+            c.read([1.0], name="two", uri="https://{SECRET}@example.org/two.csv?sig={SECRET}")
+            c.param(source="postgres://ana:{SECRET}@example.org/shop?token={SECRET}")
+        """
+    )
+
+    assert SECRET not in spool
+    for kept in ("s3://bucket/one.csv", "https://example.org/two.csv", "postgres://example.org/shop"):
+        assert kept in spool
+
+
+EVERYWHERE = f"""
+import mlotel
+
+def check(result):
+    return mlotel.Check(False, "{SECRET}", found="{SECRET}")
+
+@mlotel.component(type="{SECRET}", owner="{SECRET}", after=[check])
+def load(table="{SECRET}"):
+    "{SECRET}"
+    return 1
+
+with mlotel.pipeline(
+    "{SECRET}", experiment="{SECRET}", params={{"source": "{SECRET}"}}, tags={{"team": "{SECRET}"}}, run_id="{SECRET}"
+):
+    load()
+    with mlotel.component("{SECRET}", description="{SECRET}") as c:
+        c.read([1.0], name="{SECRET}", uri="https://example.org/{SECRET}")
+        c.write("{SECRET}.csv")
+        raise ValueError("{SECRET}")
+"""
+
+
+def test_redact_sees_every_text(record):
+    """A function given as redact= takes a word out of all that is recorded, wherever it stands."""
+    program = f"""
+import mlotel
+def redact(text):
+    return text.replace("{SECRET}", "<gone>")
+mlotel.configure(service_name="{SECRET}", redact=redact)
+{EVERYWHERE}"""
+
+    assert (
+        record(EVERYWHERE.replace("import mlotel", "import mlotel; mlotel.configure()", 1), status=1).count(SECRET) > 20
+    )
+    spool = record(program, status=1)
+    assert "<gone>" in spool
+    assert SECRET not in spool
+
+
+def test_a_text_that_redact_fails_on_does_not_leave(record):
+    """When redact= raises, or gives no text, the text is left out and the program goes on."""
+    spool = record(
+        f"""
+        import mlotel
+        def redact(text):
+            if "{SECRET}" in text:
+                raise RuntimeError("{SECRET}")
+            return text
+        mlotel.configure(redact=redact)
+        with mlotel.pipeline("nightly", params={{"source": "{SECRET}"}}), mlotel.component("load") as c:
+            c.param(note="{SECRET}", depth=6)
+        """
+    )
+
+    assert "component load" in spool
+    assert SECRET not in spool
+
+
+def test_stack_traces_have_no_values_of_variables(record):
+    """A stack trace holds the lines of the code, not what the variables held."""
+    spool = record(
+        """
+        import mlotel
+        mlotel.configure()
+
+        def fail(customer):
+            raise ValueError("cannot load")
+
+        with mlotel.component("load"):
+            fail("".join(["k9Zq", "-never", "-to-be-seen"]))
+        """,
+        status=1,
+    )
+
+    assert "cannot load" in spool
+    assert "in fail" in spool
+    assert SECRET not in spool
+
+
+def test_command_line_and_environment_do_not_leave(record):
+    """Neither arguments of the program nor variables of its environment are recorded."""
+    spool = record(
+        """
+        import mlotel
+        mlotel.configure()
+        with mlotel.pipeline("nightly"), mlotel.component("load"):
+            pass
+        """,
+        "--password",
+        SECRET,
+        environment={"DATABASE_URL": SECRET, "AWS_SECRET_ACCESS_KEY": SECRET},
+    )
+
+    assert "process.pid" in spool
+    assert SECRET not in spool
+
+
+def test_files_of_the_spool_are_for_their_owner_only(record, tmp_path):
+    """Whatever the umask: folders 0700, files 0600, and a .gitignore that leaves everything out."""
+    before = os.umask(0)
+    try:
+        record("import mlotel; mlotel.configure()\nwith mlotel.component('load'): pass")
+    finally:
+        os.umask(before)
+
+    folder = tmp_path / ".mlotel"
+    assert (folder / ".gitignore").read_text() == "*\n"
+    assert [oct(path.stat().st_mode & 0o777) for path in (folder, folder / "spool")] == ["0o700", "0o700"]
+    assert {oct(path.stat().st_mode & 0o777) for path in (folder / "spool").iterdir()} == {"0o600"}

@@ -13,6 +13,9 @@ from mlotel import _guard, _settings
 ROOT = Path(__file__).resolve().parent.parent
 INHERITED = ("OTEL_", "MLOTEL_", "TRACEPARENT", "TRACESTATE", "BAGGAGE")
 
+# Before any test loads scikit-learn: on a busy machine its threads would wait for each other at full speed.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
 
 def pytest_addoption(parser):
     parser.addoption(

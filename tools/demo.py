@@ -20,6 +20,8 @@ Try next:
 def main() -> int:
     # The demo needs no server and shows a local record, whatever this shell is set up for.
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("OTEL_", "MLOTEL_"))}
+    # On a busy machine the threads of scikit-learn would wait for each other at full speed, most of the time.
+    environment.setdefault("OMP_WAIT_POLICY", "passive")
     example = [sys.executable, "examples/flights/flights.py", *sys.argv[1:]]
     print("-- running examples/flights/flights.py", file=sys.stderr, flush=True)
     status = subprocess.run(example, cwd=ROOT, env=environment).returncode

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from mlotel import testing as testing
     from mlotel._setup import Telemetry as Telemetry
     from mlotel._setup import configure as configure
+    from mlotel.instrumentation import instrument as instrument
+    from mlotel.instrumentation import uninstrument as uninstrument
     from mlotel.logs.filtering import log_filter as log_filter
     from mlotel.tracing.components import Component as Component
     from mlotel.tracing.components import component as component
@@ -39,9 +41,11 @@ _HOMES = {
     "component": "mlotel.tracing.components",
     "configure": "mlotel._setup",
     "environment": "mlotel.tracing.context",
+    "instrument": "mlotel.instrumentation",
     "log_filter": "mlotel.logs.filtering",
     "pipeline": "mlotel.tracing.runs",
     "read": "mlotel.tracing.components",
+    "uninstrument": "mlotel.instrumentation",
     "write": "mlotel.tracing.components",
 }
 _MODULES = frozenset({"artifacts", "errors", "testing"})
@@ -60,10 +64,12 @@ __all__ = [
     "configure",
     "environment",
     "errors",
+    "instrument",
     "log_filter",
     "pipeline",
     "read",
     "testing",
+    "uninstrument",
     "write",
 ]
 

@@ -5,7 +5,7 @@ Everything else must be the same, to the letter. What changes is replaced by a w
 - ids of runs, spans and traces, numbered in the order in which they appear: ``<id 1>``; a short id, the first digits of
   a run's, has a number of its own. Ids of content (``xxh3:…``) stay: equal data have equal ids everywhere;
 - durations, moments and the bars that show when something ran;
-- processor time and memory, where they are named;
+- processor time; a line about memory is left out, since there is none when a component sets no new peak;
 - host and process in addresses, and what a spool file is called after: host, process, start.
 
 Blanks between words count as one, since columns move with the figures in them; those that indent a line stay.
@@ -24,7 +24,7 @@ _RULES = [
     (re.compile(rf"(?<![\w.,]){_DURATION}(?!\w)"), "<time>"),
     (re.compile(r"(?<=\d (?:passed|failed) )in \d+\.\d\ds"), "in <time>"),  # pytest
     (re.compile(r"(?<=ml\.component\.cpu\.time = )\d+(?:\.\d+)?(?:e-\d+)?$", re.MULTILINE), "<seconds>"),
-    (re.compile(r"(?<=ml\.component\.memory\.peak = )\d+$", re.MULTILINE), "<bytes>"),
+    (re.compile(r"^ *ml\.component\.memory\.peak = \d+\n", re.MULTILINE), ""),  # absent when there was no new peak
     (re.compile(r"\binmemory://[^/\s]+/\d+/"), "inmemory://<host>/<pid>/"),
     (re.compile(r"\bfile://[^/\s]+/"), "file://<host>/"),
 ]

@@ -19,6 +19,7 @@ pytest-markdown-docs and their like run blocks inside the process of the tests, 
 import json
 import os
 import re
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -30,9 +31,11 @@ ROOT = Path(__file__).resolve().parents[2]
 PLAYER = Path(__file__).with_name("doc_player.py")
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 PAGES = [page for page in PAGES if "_build" not in page.parts]
-TIME_LIMIT_S = 240
+TIME_LIMIT_S = 480
 HERE = "/home/ana/flights"
 """What the working folder is called on the pages."""
+HOST = "laptop"
+"""What the machine is called there."""
 
 NOT_RUN = {
     "make": "sets up environments and runs this suite",
@@ -236,6 +239,7 @@ def play(page: Path, folder: Path, replaced: Mapping[str, str] | None = None) ->
     if done.returncode != 0 or done.stdout or done.stderr:
         raise PageError(f"{page.name} ended with {done.returncode}: {done.stdout}{done.stderr}")
     back = {value: key for key, value in there.items()} | {str(work): HERE, str(work.resolve()): HERE}
+    back[f"//{socket.gethostname()}/"] = f"//{HOST}/"
     results = iter([Result(**json.loads(line)) for line in answers.read_text(encoding="utf-8").splitlines()])
     played = Played(steps)
     for step in steps:

@@ -24,7 +24,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROWS, COLUMNS = 50, 100
-TIME_LIMIT_S = 120
+TIME_LIMIT_S = 240
 
 
 @contextlib.contextmanager

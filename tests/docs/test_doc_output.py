@@ -29,6 +29,7 @@ def comparable(printed):
         (TREE, TREE.replace("   ━━━━╸    14 ms", "━━━━━━━━━━ 1 min 04 s")),
         (TREE, TREE.replace("        ━━━ 9.9 ms", "      ╺     870 µs")),
         (ATTRIBUTES, ATTRIBUTES.replace("laptop/29767", "build-7.example/1").replace("0.009812313", "1.2e-05")),
+        (ATTRIBUTES, ATTRIBUTES.replace("      ml.component.memory.peak = 3350528\n", "")),
         ("laptop-10043-20261124T115556-d28721.001.jsonl", "b_7-1-20270101T000000-000000.001.jsonl"),
         ("3 passed in 0.56s\n", "3 passed in 12.01s\n"),
     ],

@@ -258,6 +258,35 @@ def test_stack_traces_have_no_values_of_variables(record):
     assert SECRET not in spool
 
 
+def test_messages_of_exceptions_can_be_kept_inside(record):
+    """MLOTEL_CAPTURE_ERRORS=type leaves the type and the places: no message and no line of code, of checks neither."""
+    spool = record(
+        f"""
+        import mlotel
+        mlotel.configure()
+
+        def check(result):
+            raise LookupError("{SECRET}")
+
+        @mlotel.component(after=[check])
+        def load():
+            return 1
+
+        with mlotel.pipeline("nightly"):
+            load()
+            with mlotel.component("fail"):
+                raise ValueError("{SECRET}")
+        """,
+        status=1,
+        environment={"MLOTEL_CAPTURE_ERRORS": "type"},
+    )
+
+    assert "ValueError" in spool
+    assert "LookupError" in spool
+    assert "program.py" in spool
+    assert SECRET not in spool
+
+
 def test_command_line_and_environment_do_not_leave(record):
     """Neither arguments of the program nor variables of its environment are recorded."""
     spool = record(

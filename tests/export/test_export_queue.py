@@ -92,8 +92,8 @@ def test_a_record_waits_for_others_only_as_long_as_allowed(target, ledger):
     slow.close()
 
 
-def test_full_queue_drops_the_oldest_and_counts_it(target, ledger):
-    """With the target stuck, memory stays bounded, the newest records stay, and every other one is counted."""
+def test_full_queue_drops_the_oldest_and_counts_it(target, ledger, caplog):
+    """With the target stuck memory stays bounded, the newest records stay, every other one is counted and said."""
     target.gate.clear()
     queue = queue_of(target, ledger, records=10, batch=5)
     for number in range(5):
@@ -109,6 +109,9 @@ def test_full_queue_drops_the_oldest_and_counts_it(target, ledger):
     assert target.items == [*range(5), *range(95, 105)]
     assert ledger.result().exported["traces"] + ledger.result().dropped["traces"] == 105
     assert {entry.reason for entry in ledger.counts() if entry.fate == "dropped"} == {"queue_full"}
+    [line] = caplog.messages
+    assert line.startswith("Traces are recorded faster than they can be delivered")
+    assert "OTEL_BSP_MAX_QUEUE_SIZE" in line
     queue.close()
 
 
@@ -207,6 +210,8 @@ def test_put_and_mark_work_in_a_signal_handler_inside_put(target, ledger):
         ledger.result()
         signal.setitimer(signal.ITIMER_REAL, 0.002)
 
+    queue.put("first")  # a signal in the middle of the start of the worker's thread would have to wait for it
+    assert queue.mark().wait(5)
     before = signal.signal(signal.SIGALRM, handler)
     signal.setitimer(signal.ITIMER_REAL, 0.002)
     try:

@@ -111,8 +111,8 @@ def test_refusing_endpoint_costs_no_more_than_the_time_given(protocol):
     program = failing(endpoint, protocol)
 
     shown = program.shown
-    assert shown["flush_s"] < 0.8
-    assert shown["shutdown_s"] < 2.3
+    assert shown["flush_s"] < 1.5
+    assert shown["shutdown_s"] < 3.5
     assert shown["first"] == {"exported": ZERO, "spooled": ZERO, "dropped": ZERO}  # not decided yet, so in no count
     assert shown["final"]["exported"] == shown["final"]["spooled"] == ZERO
     assert (shown["final"]["dropped"]["traces"], shown["final"]["dropped"]["logs"]) == (3, 1)
@@ -138,8 +138,8 @@ def test_hanging_endpoint_costs_no_more_than_the_time_given(protocol, http_sink,
     sink.behaviour = "hang"
     shown = failing(sink.endpoint, protocol, timeout_s=1.5).shown
 
-    assert shown["flush_s"] < 0.8
-    assert shown["shutdown_s"] < 1.8
+    assert shown["flush_s"] < 1.5
+    assert shown["shutdown_s"] < 3.0
     assert shown["final"]["exported"] == ZERO
     assert (shown["final"]["dropped"]["traces"], shown["final"]["dropped"]["logs"]) == (3, 1)
 
@@ -201,6 +201,36 @@ def test_an_overloaded_receiver_gets_the_batch_when_it_recovers(http_sink):
     assert program.shown["flush"]["exported"]["traces"] == 3
     assert len(http_sink.spans()) == 3
     assert program.log == ""
+
+
+def test_a_callback_that_hangs_holds_nobody_up(tmp_path):
+    """An observable instrument of the application's that never answers: spans leave, everything ends in time."""
+    program = run(
+        """
+        def hang(options):
+            time.sleep(20)
+            return []
+        telemetry = configure()
+        metrics.get_meter("m").create_observable_gauge("slow", [hang])
+        record(spans=3)
+        began = time.monotonic()
+        telemetry.flush(0.4)
+        show(flush_s=time.monotonic() - began)
+        began = time.monotonic()
+        show(final=counts(telemetry.shutdown(0.4)), shutdown_s=time.monotonic() - began)
+        began = time.monotonic()
+        telemetry = configure("again")
+        record(spans=2)
+        show(again=counts(telemetry.shutdown(0.4)), again_s=time.monotonic() - began)
+        """,
+        folder=str(tmp_path),
+    )
+
+    shown = program.shown
+    assert (shown["final"]["spooled"]["traces"], shown["again"]["spooled"]["traces"]) == (3, 2)
+    assert shown["flush_s"] < 1.5
+    assert shown["shutdown_s"] < 2.0
+    assert shown["again_s"] < 3.0
 
 
 def test_headers_of_the_environment_and_of_the_argument_go_together(http_sink):

@@ -91,7 +91,7 @@ def test_without_git_there_are_no_facts(repository, monkeypatch, tmp_path):
     (empty / "git").chmod(0o755)
     began = time.monotonic()
     assert vcs_facts(repository) == {}
-    assert time.monotonic() - began < 1.0
+    assert time.monotonic() - began < 3.0
 
 
 @pytest.mark.parametrize(
@@ -249,4 +249,4 @@ def test_configure_does_not_wait_for_git(repository, tmp_path):
 
     assert program.shown["configure_s"] < 0.45  # what git may take
     assert program.shown["flush"]["spooled"]["logs"] == 1
-    assert program.shown["flush_s"] < 1.2
+    assert program.shown["flush_s"] < 2.5

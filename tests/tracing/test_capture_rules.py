@@ -459,10 +459,7 @@ def test_foreign_paths_are_paths(capture, tmp_path):
 
 
 def test_a_path_that_cannot_be_asked_costs_nothing_else(capture):
-    """A path whose place raises is left out; the call and its other arguments are recorded. Nothing reaches the user."""
-    from mlotel import _guard
-
-    _guard.STRICT = False
+    """A path whose place raises is an artifact that nobody could look into; nothing reaches the user."""
 
     class Broken:
         def __fspath__(self):
@@ -472,8 +469,12 @@ def test_a_path_that_cannot_be_asked_costs_nothing_else(capture):
     def f(a, b):
         return b
 
-    assert f(Broken(), 3) == 3
-    assert "error.type" not in capture.span("component f").attributes
+    broken = Broken()
+    assert f(broken, 3) == 3
+    with mlotel.component("c") as c:
+        assert c.read(broken) is broken
+    assert recorded(capture) == (["read a", "read Broken"], {"b": 3, "f": 3})
+    assert capture.span("read a").attributes["ml.artifact.digest.scope"] == "none"
 
 
 # Objects that do not like to be asked

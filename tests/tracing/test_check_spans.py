@@ -8,6 +8,7 @@ from collections import namedtuple
 import numpy as np
 import pandas as pd
 import pytest
+from opentelemetry import context
 from opentelemetry.trace import StatusCode
 
 import mlotel
@@ -470,6 +471,14 @@ def test_without_providers_raising_checks_still_run():
     for on_failure in ("record", "warn"):
         with mlotel.component("c", before=[never], after=[never], on_failure=on_failure) as c:
             c.read(1, name="x")
+
+    got = []
+    with mlotel.component("c", before=[lambda x: got.append(x)], after=[lambda y: got.append(y)], on_failure="raise"):
+        mlotel.read(1, name="x")
+        assert got == [1]
+        mlotel.write(2, name="y")
+    assert got == [1, 2]
+    assert dict(context.get_current()) == {}
 
     @mlotel.component(before=[fails], on_failure="raise")
     def work(x):

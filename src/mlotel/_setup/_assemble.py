@@ -1,5 +1,6 @@
 """Puts the parts together: from settings to providers, queues and targets."""
 
+import contextlib
 import sys
 import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -34,7 +35,7 @@ from mlotel.export.delivery import Delivery
 from mlotel.export.spool import SpoolTarget, SpoolWriter
 from mlotel.types import Signal, SpanRecord
 
-_FORK_PATIENCE_S = 1.0
+_PATIENCE_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,15 +64,8 @@ class Active:
         self.facts.restart()
         collector = _collector(self.queues)
         self.delivery.after_fork_in_child(collector)
-        if collector is None:
-            return
-        # In a thread, because the SDK's own lock may have been copied locked; then only metrics are missing here.
-        try:
-            exchange = threading.Thread(target=_begin_collecting, args=(collector,), name="mlotel-fork", daemon=True)
-            exchange.start()
-            exchange.join(_FORK_PATIENCE_S)
-        except RuntimeError:
-            pass
+        if collector is not None:
+            _exchange(collector)
 
 
 def assemble(
@@ -131,7 +125,7 @@ def assemble(
     _globals.use(facts.attributes, lambda signal, timeout_s: delivery.flush(timeout_s, (signal,)))
     _globals.spans.queue, _globals.logs.queue = queues.get("traces"), queues.get("logs")
     if collector is not None:
-        _begin_collecting(collector)
+        _exchange(collector)
     if "metrics" in queues or "metrics" in hosts:
         _counters.watch(ledger, metrics.get_meter(_counters.SCOPE, __version__))
     _providers.forget()
@@ -143,9 +137,7 @@ def assemble(
 def dismantle() -> None:
     """Put everything back to what it was before ``assemble``, but for the providers, which stay."""
     _listen.remove()
-    provider = _globals.meter_provider()
-    if provider is not None:
-        provider.exchange(None)
+    _exchange(None)
     _counters.watch(None, None)
     _globals.use(None, None)
     settings = _settings.current
@@ -154,7 +146,8 @@ def dismantle() -> None:
 
 def printer(active: Active) -> Callable[[list[SpanRecord]], None] | None:
     """What prints the tree of a run at its end; None where nobody would read it."""
-    if active.options.is_quiet or sys.stderr is None or not sys.stderr.isatty():
+    is_terminal = getattr(sys.stderr, "isatty", None)  # standard error may be closed, or any object
+    if active.options.is_quiet or is_terminal is None or not is_terminal():
         return None
 
     def print_tree(spans: list[SpanRecord]) -> None:
@@ -246,11 +239,25 @@ def _collector(queues: Mapping[Signal, Queue]) -> Collector | None:
     )
 
 
-def _begin_collecting(collector: Collector) -> None:
+def _exchange(collector: Collector | None) -> None:
+    """Let ``collector`` collect from now on, in place of the one before.
+
+    In a thread, because the SDK's lock may be held for long, by a callback that hangs, or for ever, in a forked child
+    that was copied at the wrong moment. Then the exchange waits, and nobody else.
+    """
     provider = _globals.meter_provider()
-    if provider is not None:
+    if provider is None:
+        return
+
+    def exchange() -> None:
         provider.exchange(collector)
-        collector.start()
+        if collector is not None:
+            collector.start()
+
+    with contextlib.suppress(RuntimeError):  # the interpreter is ending
+        thread = threading.Thread(target=exchange, name="mlotel-exchange", daemon=True)
+        thread.start()
+        thread.join(_PATIENCE_S)
 
 
 def _temporality() -> dict[type, AggregationTemporality]:

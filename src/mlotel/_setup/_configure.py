@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
-from mlotel import _settings
+from mlotel import _guard, _settings
 from mlotel._setup import _endings, _options, _workers
 from mlotel._setup._telemetry import Telemetry
 from mlotel.errors import AlreadyConfiguredError
@@ -111,8 +111,17 @@ def configure(
         return _disabled()
     options = _options.resolve(checked)
     with _holder.lock:
+        if _holder.active is not None and not _holder.active.telemetry.is_open:
+            _holder.active.telemetry.shutdown()  # another thread is at it: wait until it is done
         if _holder.active is None:
-            return _begin(options).telemetry
+            active = _begin(options)
+            if endpoint is not None and active.hosts:
+                _guard.say_once(
+                    ("hosts",),
+                    "configure(endpoint=…) is not used for %s: the application has set providers of its own for them.",
+                    ", ".join(active.hosts),
+                )
+            return active.telemetry
         differing = _holder.active.options.differences(options)
         if differing:
             raise AlreadyConfiguredError(

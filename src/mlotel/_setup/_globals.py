@@ -13,11 +13,11 @@ from opentelemetry import _logs, metrics, trace
 from opentelemetry.context import Context
 from opentelemetry.sdk._logs import LoggerProvider, LogRecordProcessor, ReadableLogRecord, ReadWriteLogRecord
 from opentelemetry.sdk.metrics import MeterProvider
-from opentelemetry.sdk.metrics.export import MetricReader
 from opentelemetry.sdk.metrics.view import ExponentialBucketHistogramAggregation, View
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
 
 from mlotel._setup._resource import LiveResource
+from mlotel.export._collect import Collector
 from mlotel.export._queue import Queue
 from mlotel.semconv import events
 from mlotel.semconv import metrics as specs
@@ -100,15 +100,21 @@ class LastingMeterProvider(MeterProvider):
     def __init__(self, flush: FlushSignal, **arguments: Any) -> None:
         super().__init__(shutdown_on_exit=False, **arguments)
         self._flush_signal = flush
-        self._reader: MetricReader | None = None
+        self._reader: Collector | None = None
+        self._exchanging = threading.Lock()
 
-    def exchange(self, reader: MetricReader | None) -> None:
+    def exchange(self, reader: Collector | None) -> None:
         """Let ``reader`` collect in place of the one before, all sums starting at zero."""
-        if self._reader is not None:
-            self.remove_metric_reader(self._reader)
-        self._reader = reader
-        if reader is not None:
-            self.add_metric_reader(reader)
+        with self._exchanging:
+            if self._reader is not None:
+                self._reader.leave(self)
+            self._reader = reader
+            if reader is not None:
+                self.add_metric_reader(reader)
+
+    def restart(self) -> None:
+        """In a forked child: an exchange in progress was the parent's."""
+        self._exchanging = threading.Lock()
 
     def force_flush(self, timeout_millis: float = 10_000) -> bool:
         """Collect and deliver."""
@@ -169,9 +175,12 @@ def meter_provider() -> LastingMeterProvider | None:
 
 
 def restart() -> None:
-    """In a forked child."""
+    """In a forked child: locks that may have been copied locked are made anew."""
     global _lock
     _lock = threading.Lock()
+    provider = meter_provider()
+    if provider is not None:
+        provider.restart()
 
 
 def _current(signal: Signal) -> Any | None:

@@ -15,7 +15,7 @@ from mlotel.errors import NotFoundError
 FOLDER = "artifacts"
 
 _NAMED_OTHERWISE = {"numpy": "array", "pyarrow": "arrow"}
-_GENERAL = frozenset({*_NAMED_OTHERWISE.values(), "buffer", "file", "value"})  # no library's import name
+_GENERAL = frozenset({*_NAMED_OTHERWISE.values(), "buffer", "carriers", "evidence", "file", "value"})  # no libraries
 _BUFFERS = frozenset({("builtins", "bytes"), ("builtins", "bytearray"), ("builtins", "memoryview"), ("array", "array")})
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from queue import Empty, SimpleQueue
 from typing import Any
 
+from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import AggregationTemporality, MetricReader, MetricsData
 from opentelemetry.sdk.metrics.view import Aggregation
 
@@ -43,6 +44,7 @@ class Collector(MetricReader):
         # Held while collecting and while forking: the SDK's own lock would stay locked in the child for ever.
         self._collecting = threading.RLock()
         self._thread: threading.Thread | None = None
+        self._is_stopped = False
 
     def start(self) -> None:
         """Collect from now on. Call it after the reader has been added to its provider."""
@@ -61,16 +63,23 @@ class Collector(MetricReader):
 
     def stop(self) -> None:
         """Collect no more; does not wait for a collection in progress."""
+        self._is_stopped = True
         self._requests.put(None)
+
+    def leave(self, provider: MeterProvider) -> None:
+        """Take the reader from ``provider``, after the collection in progress."""
+        with self._collecting:
+            provider.remove_metric_reader(self)
 
     def before_fork(self) -> bool:
         """Keep collections out of the fork; returns whether that worked in time."""
         return self._collecting.acquire(timeout=_FORK_PATIENCE_S)
 
     def forget(self) -> None:
-        """In a forked child: leave the parent's thread and its requests alone."""
+        """In a forked child: leave the parent's thread, its requests and its lock alone."""
         self._thread = None
         self._requests = SimpleQueue()
+        self._collecting = threading.RLock()
 
     def after_fork_in_parent(self) -> None:
         """Let collections go on."""
@@ -106,6 +115,7 @@ class Collector(MetricReader):
     def _collect_once(self) -> None:
         try:
             with self._collecting:
-                self.collect(timeout_millis=self._timeout_s * 1000)
-        except Exception as error:  # a callback that takes too long, or an SDK that has lost the reader meanwhile
+                if not self._is_stopped:
+                    self.collect(timeout_millis=self._timeout_s * 1000)
+        except Exception as error:  # a callback that takes too long
             _guard.report("collect metrics", error)

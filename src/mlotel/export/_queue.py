@@ -18,6 +18,8 @@ from mlotel.export._outcome import Outcome, Target
 from mlotel.export._records import count
 from mlotel.types import Signal
 
+_SIZE_VARIABLE: dict[Signal, str] = {"traces": "OTEL_BSP_MAX_QUEUE_SIZE", "logs": "OTEL_BLRP_MAX_QUEUE_SIZE"}
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -81,6 +83,7 @@ class Queue:
         self._items: deque[Any] = deque()
         self._wakes: SimpleQueue[bool] = SimpleQueue()  # its put() is safe in signal handlers, an Event's set() is not
         self._is_woken = False
+        self._is_overflowing = False
         self._worker: threading.Thread | None = None
         self._starting = threading.Lock()
         self._taking = threading.Lock()  # between the worker that forms a batch and the caller who closes
@@ -100,6 +103,7 @@ class Queue:
         waiting = len(self._items)
         if waiting > self._limits.records:
             self._drop_oldest()
+            self._is_overflowing = True
         if urgent:
             self._wakes.put(True)
         elif waiting >= self._limits.batch and not self._is_woken:
@@ -214,3 +218,12 @@ class Queue:
         if flight.claim():
             self._ledger.write(self.signal, outcome)
             self._ledger.tidy()
+        if self._is_overflowing:  # said here and not in put(), where the program would wait for its log
+            self._is_overflowing = False
+            _guard.say_once(
+                ("queue", self.signal),
+                "%s are recorded faster than they can be delivered: the oldest are dropped and counted (queue_full). "
+                "Record less of them, or raise %s.",
+                self.signal.capitalize(),
+                _SIZE_VARIABLE.get(self.signal, "OTEL_METRIC_EXPORT_INTERVAL"),
+            )

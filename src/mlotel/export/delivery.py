@@ -69,6 +69,8 @@ class Delivery:
         Args:
             collector: The child's own; the parent's thread did not come along.
         """
+        if self._collector is not None:
+            self._collector.forget()
         self._collector = collector
         self._ledger.restart()
         for queue in self._queues.values():

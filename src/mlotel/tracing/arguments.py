@@ -23,7 +23,7 @@ def refuse_unknown(call: str, unknown: Mapping[str, Any], known: Sequence[str]) 
 def require_text(call: str, argument: str, value: object) -> str:
     """``value`` as a non-empty string."""
     if not isinstance(value, str):
-        raise InvalidTypeError(f"{call}() got {argument}={_shown(value)}. Pass a string.")
+        raise InvalidTypeError(f"{call}() got {argument}={shown(value)}. Pass a string.")
     if not value.strip():
         raise InvalidArgumentError(f"{call}() got an empty {argument}. Pass a name that people will recognise.")
     return value
@@ -33,7 +33,7 @@ def require_name(call: str, value: object) -> str:
     """``value`` as the name of a pipeline or component."""
     if not isinstance(value, str):
         raise InvalidTypeError(
-            f"{call}() got {_shown(value)} as its name. Pass a string: mlotel.{call}('clean'); "
+            f"{call}() got {shown(value)} as its name. Pass a string: mlotel.{call}('clean'); "
             f"to wrap a function, decorate it with @mlotel.{call}."
         )
     return require_text(call, "name", value)
@@ -42,10 +42,10 @@ def require_name(call: str, value: object) -> str:
 def require_mapping(call: str, argument: str, value: object) -> Mapping[str, Any]:
     """``value`` as a mapping with string keys."""
     if not isinstance(value, Mapping):
-        raise InvalidTypeError(f"{call}() got {argument}={_shown(value)}. Pass a dict: {argument}={{'depth': 6}}.")
+        raise InvalidTypeError(f"{call}() got {argument}={shown(value)}. Pass a dict: {argument}={{'depth': 6}}.")
     for key in value:
         if not isinstance(key, str):
-            raise InvalidTypeError(f"{call}() got {argument} with the key {_shown(key)}. Keys must be strings.")
+            raise InvalidTypeError(f"{call}() got {argument} with the key {shown(key)}. Keys must be strings.")
     return value
 
 
@@ -62,7 +62,7 @@ def require_choice(call: str, argument: str, value: object, choices: Sequence[st
 def require_seconds(call: str, argument: str, value: object) -> float:
     """``value`` as a positive, finite number of seconds."""
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise InvalidTypeError(f"{call}() got {argument}={_shown(value)}. Pass seconds as a number.")
+        raise InvalidTypeError(f"{call}() got {argument}={shown(value)}. Pass seconds as a number.")
     if not 0 < value < float("inf"):
         raise InvalidArgumentError(f"{call}() got {argument}={value!r}. Pass a positive number of seconds.")
     return float(value)
@@ -72,14 +72,14 @@ def require_checks(argument: str, value: object) -> tuple[Callable[..., Any], ..
     """``value``, one function or a list of them, as a tuple of functions."""
     found = (value,) if callable(value) else value
     if not isinstance(found, list | tuple):
-        raise InvalidTypeError(f"component() got {argument}={_shown(value)}. Pass a list of functions.")
+        raise InvalidTypeError(f"component() got {argument}={shown(value)}. Pass a list of functions.")
     for check in found:
         if not callable(check):
-            raise InvalidTypeError(f"component() got {_shown(check)} in {argument}. Every check must be a function.")
+            raise InvalidTypeError(f"component() got {shown(check)} in {argument}. Every check must be a function.")
     return tuple(found)
 
 
-def _shown(value: object) -> str:
+def shown(value: object) -> str:
     """Plain values as they are, anything else by its type: its ``repr`` is the user's code."""
     if value is None or type(value) in (bool, int, float):
         return repr(value)

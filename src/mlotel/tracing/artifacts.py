@@ -17,7 +17,7 @@ from mlotel import _clock, _current, artifacts, metrics
 from mlotel.semconv import attributes as names
 from mlotel.semconv import metrics as specs
 from mlotel.semconv import spans
-from mlotel.tracing import attributes
+from mlotel.tracing import attributes, capture
 from mlotel.tracing.scope import Records, keep_record, record_of, span_name, start_span
 from mlotel.types import AttributeValue, Identity, LinkRecord
 
@@ -200,6 +200,13 @@ def count_rows(rows: int, role: Role, labels: Mapping[str, AttributeValue], ctx:
     metrics.add(specs.ML_DATA_ROWS, rows, metric_labels, ctx)
 
 
+def count_rows_of(value: Any, role: Role, labels: Mapping[str, AttributeValue], ctx: Context) -> None:
+    """Count the rows of ``value``, where no span is recorded and nothing is hashed."""
+    rows = artifacts.shape_of(value)[0]
+    if rows is not None:
+        count_rows(rows, role, labels, ctx)
+
+
 def _link(to: SpanContext, link_type: str, artifact_id: str) -> Link:
     return Link(
         to,
@@ -226,9 +233,7 @@ def _place(value: Any) -> pathlib.Path | str | None:
         if plain.lower().startswith("file://"):
             return pathlib.Path(urllib.parse.unquote(urllib.parse.urlsplit(plain).path))
         return plain
-    if artifacts.kind_of(value) == "file":
-        return pathlib.Path(os.fsdecode(value))
-    return None
+    return capture.path_of(value) if artifacts.kind_of(value) == "file" else None
 
 
 def _type(value: Any, place: pathlib.Path | str | None) -> str:

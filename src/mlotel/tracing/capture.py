@@ -23,6 +23,7 @@ from itertools import islice
 from typing import Any, TypeAlias
 
 from mlotel import artifacts
+from mlotel._guard import report
 from mlotel.tracing import attributes
 from mlotel.tracing.arguments import require_name
 
@@ -86,7 +87,7 @@ class Captured:
 
     Attributes:
         artifacts: Name and value of each, paths excepted.
-        paths: Name and value of each ``os.PathLike``.
+        paths: Name and place of each ``os.PathLike``.
         params: The rest.
         omitted: Artifacts beyond ``MAX_COLLECTION`` in one value, as far as they were seen; members of a collection
             of artifacts that were not looked at count as such.
@@ -96,7 +97,7 @@ class Captured:
 
     def __init__(self) -> None:
         self.artifacts: list[Named] = []
-        self.paths: list[Named] = []
+        self.paths: list[tuple[str, pathlib.Path]] = []
         self.params: dict[str, Any] = {}
         self.omitted = 0
         self._room = MAX_COLLECTION
@@ -113,7 +114,11 @@ class Captured:
             if self._room < 0:
                 self.omitted += 1
             else:
-                (self.paths if kind == "file" else self.artifacts).append((name, value))
+                path = path_of(value) if kind == "file" else None
+                if path is None:
+                    self.artifacts.append((name, value))
+                else:
+                    self.paths.append((name, path))
             return
         found, size = members(value, MAX_LOOK if depth == MAX_DEPTH else MAX_LOOK_INSIDE)
         if not any(_has_artifact(item, depth - 1) for _, item in found):
@@ -178,25 +183,29 @@ class PathWatch:
 
     __slots__ = ("_before",)
 
-    def __init__(self, paths: Iterable[Named]) -> None:
-        self._before = [(name, path, _state(path)) for name, value in paths for path in (as_path(value),)]
+    def __init__(self, paths: Iterable[tuple[str, pathlib.Path]]) -> None:
+        self._before = [(name, path, _state(path)) for name, path in paths]
 
     def existing(self) -> Iterator[tuple[str, pathlib.Path]]:
         """Paths that there are: inputs."""
         return ((name, path) for name, path, state in self._before if state is not None)
 
-    def made(self, returned: Iterable[Named]) -> Iterator[tuple[str, pathlib.Path, bool]]:
+    def made(self, returned: Iterable[tuple[str, pathlib.Path]]) -> Iterator[tuple[str, pathlib.Path, bool]]:
         """Paths that the call made, or changed (True). Those that the call returned are left to its result."""
-        known = {as_path(value) for _, value in returned}
+        known = {path for _, path in returned}
         for name, path, before in self._before:
             now = _state(path)
             if now is not None and now != before and path not in known:
                 yield name, path, before is not None
 
 
-def as_path(value: Any) -> pathlib.Path:
-    """Any ``os.PathLike`` as a path."""
-    return pathlib.Path(os.fsdecode(value))
+def path_of(value: Any) -> pathlib.Path | None:
+    """Where an ``os.PathLike`` leads; None when it cannot say: ``__fspath__`` is the user's."""
+    try:
+        return pathlib.Path(os.fsdecode(value))
+    except Exception as error:
+        report("ask a path where it leads", error, level=10)
+        return None
 
 
 def _state(path: pathlib.Path) -> tuple[int, int, int] | None:

@@ -198,12 +198,15 @@ def run_checks(
             with guard("record a check"):
                 end_ns = start_ns + _clock.monotonic_ns() - before
                 _record(check, answer, span, ctx, labels, (start_ns, end_ns), records)
-        if answer.verdict.status == "failed":
-            if on_failure == "raise":
-                raise CheckFailed(check.name, answer.message) from answer.error
-            if on_failure == "warn":
-                text = f"check {check.name} failed: {answer.message}"
-                warnings.warn(text, CheckWarning, stacklevel=_levels_to_the_user())
+        try:
+            if answer.verdict.status == "failed":
+                if on_failure == "raise":
+                    raise CheckFailed(check.name, answer.message) from answer.error
+                if on_failure == "warn":
+                    text = f"check {check.name} failed: {answer.message}"
+                    warnings.warn(text, CheckWarning, stacklevel=_levels_to_the_user())
+        finally:
+            del answer  # the frames of its error lead back to this one: a circle that would keep the data in them
 
 
 def _levels_to_the_user() -> int:

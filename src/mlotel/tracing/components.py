@@ -8,18 +8,18 @@ from typing import Any, Literal, NoReturn, TypeAlias, TypeVar, cast, overload
 
 from opentelemetry import context
 from opentelemetry.context import Context
-from opentelemetry.trace import INVALID_SPAN, set_span_in_context
+from opentelemetry.trace import INVALID_SPAN, Span, get_current_span, set_span_in_context
 
-from mlotel import _current, _providers, artifacts, metrics
+from mlotel import _current, _providers, metrics
 from mlotel._guard import guard
 from mlotel.errors import InvalidArgumentError, InvalidTypeError
 from mlotel.semconv import attributes as names
 from mlotel.semconv import metrics as specs
 from mlotel.semconv import spans
 from mlotel.tracing import attributes, usage
-from mlotel.tracing.arguments import refuse_unknown, require_choice, require_name, require_text
-from mlotel.tracing.artifacts import TYPES, Recorded, Role, count_rows, default_name, labels_in, record, staleness
-from mlotel.tracing.capture import Captured, PathWatch, Signature, arguments_of, as_path, members, result_of
+from mlotel.tracing.arguments import refuse_unknown, require_choice, require_name, require_text, shown
+from mlotel.tracing.artifacts import TYPES, Recorded, Role, count_rows_of, default_name, labels_in, record, staleness
+from mlotel.tracing.capture import Captured, PathWatch, Signature, arguments_of, members, result_of
 from mlotel.tracing.checks import BoundCheck, identifier, run_checks
 from mlotel.tracing.context import parent_context
 from mlotel.tracing.declare import KEYWORDS, Declaration, declare
@@ -54,14 +54,15 @@ class Component:
     """
 
     __slots__ = (
-        "_checked", "_cpu_ns", "_cpu_since", "_declaration", "_ids", "_kept", "_labels", "_peak", "_records",
+        "_checked", "_cpu_ns", "_cpu_since", "_declaration", "_ids", "_kept", "_labels", "_peak", "_place", "_records",
         "_removed", "_scope", "_stale", "_trace", "name",
     )  # fmt: skip
 
     def __init__(self, name: str, declaration: Declaration) -> None:
         self.name = name
         self._declaration = declaration
-        self._scope: Scope | None = None
+        self._scope: Scope | None = None  # while it is open and recorded
+        self._place: Scope | None = None  # while it is open and current for those who ask
         self._records: Records | None = None
         self._labels: dict[str, AttributeValue] = {}
         self._kept: dict[Role, dict[str, Any]] = {"input": {}, "output": {}}
@@ -156,9 +157,9 @@ class Component:
         refuse_unknown("removed", unknown, ("reason",))
         count = attributes.attribute(rows)
         if isinstance(count, bool) or not isinstance(count, int):
-            raise InvalidTypeError(f"removed() got {count!r} rows. Pass how many rows were removed, as an integer.")
+            raise InvalidTypeError(f"removed() got rows={shown(rows)}. Pass how many were removed, as an integer.")
         if count < 0:
-            raise InvalidArgumentError(f"removed() got {count} rows. Pass zero or more: rows added are no removal.")
+            raise InvalidArgumentError(f"removed() got rows={count}. Pass zero or more: rows added are no removal.")
         self._count_removed(attributes.key(require_text("removed", "reason", reason)), count)
 
     def _count_removed(self, why: str, count: int) -> None:
@@ -208,22 +209,27 @@ class Component:
         if caller is not None:
             scope.attributes[names.CODE_FUNCTION_NAME] = _code_name(caller)
         scope.open(span_name(spans.COMPONENT, name), parent, {_current.COMPONENT: self})
-        self._scope = scope
+        self._scope = self._place = scope
         if self._declaration.memory == "trace":
             self._trace = usage.AllocationTrace.start()
         self._peak = usage.process_peak()
 
+    def _begin_unrecorded(self) -> None:
+        """Nobody listens, but checks guard the program: ``mlotel.read`` must find the component they belong to."""
+        self._place = Scope(None)
+        self._place.open_unrecorded({_current.COMPONENT: self})
+
     def _attach(self) -> None:
-        if self._scope is not None:
-            self._scope.attach()
+        if self._place is not None:
+            self._place.attach()
             self._cpu_since = usage.cpu_ns()
 
     def _detach(self) -> None:
         if self._cpu_since is not None:  # a generator that ends was detached before
             self._cpu_ns += usage.cpu_ns() - self._cpu_since
             self._cpu_since = None
-        if self._scope is not None:
-            self._scope.detach()
+        if self._place is not None:
+            self._place.detach()
 
     def _is_recording(self) -> bool:
         return self._scope is not None and self._scope.span.is_recording()
@@ -231,11 +237,10 @@ class Component:
     def _artifact(self, call: str, role: Role, value: Any, name: str | None, uri: str | None, kind: str | None) -> None:
         _require_artifact(call, name, uri, kind)
         recorded = self._record(role, value, name, uri, kind)
-        self._keep(
-            role, recorded.name if recorded is not None else default_name(value) if name is None else name, value
-        )
-        if role == "input":
-            self._check_ready()
+        if self._declaration.has_checks:
+            self._keep(role, name or (default_name(value) if recorded is None else recorded.name), value)
+            if role == "input":
+                self._check_ready()
 
     def _record(
         self,
@@ -251,9 +256,7 @@ class Component:
         with guard("record an artifact"):
             if not self._scope.span.is_recording():
                 # Sampled out, or only metrics are listened to: no span would carry the identity, so none is made.
-                rows = artifacts.shape_of(value)[0]
-                if rows is not None:
-                    count_rows(rows, role, self._labels, self._scope.context)
+                count_rows_of(value, role, self._labels, self._scope.context)
                 return None
             recorded = record(
                 value,
@@ -332,7 +335,8 @@ class Component:
     def _finish(self, error: BaseException | None) -> None:
         self._kept = {"input": {}, "output": {}}
         self._detach()
-        scope, self._scope = self._scope, None  # its context holds this object: without the cut, only gc frees both
+        scope = self._scope
+        self._scope = self._place = None  # its context holds this object: without the cut, only gc frees both
         if scope is None:
             return
         with guard("end a component"):
@@ -450,6 +454,8 @@ def _begun(name: str, declaration: Declaration, caller: FrameType | None = None)
     if _providers.is_listening():
         with guard("begin a component"):
             made._begin(caller)
+    if made._place is None and declaration.must_check:
+        made._begin_unrecorded()
     return made
 
 
@@ -505,7 +511,7 @@ class _Call:
             if component._scope is not None:
                 component._capture("output", captured)
                 for name, value in captured.paths:
-                    component._record("output", as_path(value), name)
+                    component._record("output", value, name)
                 for name, path, changed in self._paths.made(captured.paths) if self._paths is not None else ():
                     component._record("mutated" if changed else "output", path, name, earlier=self._read.get(name))
         component._run_remaining_checks()
@@ -530,18 +536,30 @@ def _require_artifact(call: str, name: str | None, uri: str | None, kind: str | 
 
 def _artifact(call: str, role: Role, value: Any, name: str | None, uri: str | None, kind: str | None) -> None:
     """Record an artifact of the current component; outside one, of the current span, or alone."""
-    ctx = parent_context()
-    current = cast("Component | None", ctx.get(_current.COMPONENT))
-    if current is not None:
+    current = cast("Component | None", context.get_value(_current.COMPONENT))
+    if current is not None and current._place is not None:  # a carried function may run when its component has ended
         current._artifact(call, role, value, name, uri, kind)
         return
     _require_artifact(call, name, uri, kind)
-    if not _providers.is_listening() or _current.is_suppressed(ctx):
+    if not _providers.is_listening():
+        return
+    ctx = parent_context()
+    if _current.is_suppressed(ctx):
         return
     with guard("record an artifact"):
+        labels = labels_in(ctx)
+        around = get_current_span(ctx)
+        if _providers.tracer_provider() is None or (around is not INVALID_SPAN and not _will_record(around)):
+            count_rows_of(value, role, labels, ctx)
+            return
         run = cast("Run | None", ctx.get(_current.RUN))
         records = None if run is None else run._records
-        record(value, role, ctx, name=name, uri=uri, type=kind, labels=labels_in(ctx), records=records)
+        record(value, role, ctx, name=name, uri=uri, type=kind, labels=labels, records=records)
+
+
+def _will_record(parent: Span) -> bool:
+    """Whether a span under ``parent`` is likely to be recorded; a parent in another process tells by its flag."""
+    return parent.is_recording() or parent.get_span_context().trace_flags.sampled
 
 
 @overload

@@ -85,6 +85,10 @@ class Scope:
         span_key, span_value = _span_entry(self.span)
         self.context = _Inside({**parent, span_key: span_value, **extra})
 
+    def open_unrecorded(self, extra: dict[str, object]) -> None:
+        """Be current without a span: only ``attach`` and ``detach`` may follow."""
+        self.context = _Inside({**context.get_current(), **extra})
+
     def attach(self) -> None:
         """Make the scope current."""
         if self.context.onto is not None:  # a generator goes on

@@ -21,8 +21,8 @@ True
 ('embedded', 'clean')
 >>> carriers.verify(stamp, content=artifacts.identify(flights)).status
 'matches'
->>> print(carriers.verify(stamp, content=artifacts.identify(flights.head(1))).reason)
-The content is not what clean wrote: its id is xxh3:0c2d1a… and not xxh3:f2a37c….
+>>> carriers.verify(stamp, content=artifacts.identify(flights.head(1))).status
+'stale'
 
 A format of another distribution joins by the entry-point group ``mlotel.artifacts.carriers``, under the suffix of its
 files: ``zarr``. It offers ``read`` and ``write`` as the files of this folder do.
@@ -32,6 +32,7 @@ import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import PurePath
 from typing import Literal, Protocol, TypeAlias, cast
 
 from mlotel import _guard, _plugins
@@ -101,7 +102,7 @@ def format_of(path: AnyPath) -> str | None:
         >>> format_of("flights.pq"), format_of("flights.csv")
         ('parquet', None)
     """
-    suffix = os.path.splitext(os.fsdecode(path))[1][1:].lower()
+    suffix = PurePath(os.fsdecode(path)).suffix[1:].lower()
     name = _NAMED_OTHERWISE.get(suffix, suffix)
     return name if _WORD.fullmatch(name) and _plugins.has(FOLDER, name) else None
 
@@ -152,10 +153,9 @@ def embed(path: AnyPath, stamp: Stamp) -> bool:
     name = format_of(path)
     if name is None:
         return False
-    written = False
     with _guard.guard("write a stamp into a file"):
-        written = _load(name).write(path, stamp) is True
-    return written
+        return _load(name).write(path, stamp) is True
+    return False
 
 
 def verify(stamp: Stamp, *, file: Identity | None = None, content: Identity | None = None) -> Verdict:
@@ -190,7 +190,7 @@ def verify(stamp: Stamp, *, file: Identity | None = None, content: Identity | No
             )
         else:
             differences.append(
-                f"The {subject} is not what {stamp.component or 'its producer'} wrote: its id is {_short(found.id)} and "
+                f"The {subject} is not what {stamp.component or 'its producer'} wrote: its id is {_short(found.id)}, "
                 f"not {_short(claimed)}."
             )
     if open_questions:

@@ -119,14 +119,16 @@ class Stamp:
         """
         if content_id is None and file_id is None:
             content_id = producer.artifact_id
-        texts = {field: _text(field, getattr(producer, field)) for field in _MAX_CHARACTERS}
         return cls(
             producer.traceparent,
             content_id=content_id,
             file_id=file_id,
+            component=_text("component", producer.component),
+            run_id=_text("run_id", producer.run_id),
+            name=_text("name", producer.name),
+            uri=_text("uri", producer.uri),
             schema_hash=schema_hash,
             created_ns=producer.written_ns,
-            **texts,
         )
 
     def producer(self, evidence: Evidence, artifact_id: str | None = None) -> Producer:

@@ -16,6 +16,7 @@ import shutil
 import stat
 import struct
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import TypeAlias
 
 from mlotel import _guard
@@ -107,8 +108,8 @@ def write_stamp(source: str, path: AnyPath, stamp: Stamp, find: Find, plan: Plan
 
 
 def _replace(path: str, stamp: Stamp, find: Find, plan: Plan) -> None:
-    target = os.path.realpath(path)
-    with _regular(target) as descriptor:
+    target = Path(os.path.realpath(path))
+    with _regular(str(target)) as descriptor:
         before = os.fstat(descriptor)
         if before.st_nlink > 1:
             raise _LeftAloneError("it has several names")
@@ -117,7 +118,7 @@ def _replace(path: str, stamp: Stamp, find: Find, plan: Plan) -> None:
         pieces = plan(View(descriptor), stamp.to_json())
         if pieces is None:
             raise _LeftAloneError("it is not of the format, or of a form of it that cannot be changed")
-        with temporary(os.path.dirname(target)) as (copy, name):
+        with temporary(target.parent) as (copy, name):
             for piece in pieces:
                 _append(copy, descriptor, piece)
             entry = find(View(copy))
@@ -125,7 +126,7 @@ def _replace(path: str, stamp: Stamp, find: Find, plan: Plan) -> None:
                 raise CorruptError("the stamp cannot be found again")
             _take_over(before, target, copy, name)
             os.fsync(copy)
-            if _facts(os.fstat(descriptor)) != _facts(before) or _facts(os.stat(target)) != _facts(before):  # noqa: PTH116 - one of many calls of os here, all on strings
+            if _facts(os.fstat(descriptor)) != _facts(before) or _facts(target.stat()) != _facts(before):
                 raise _LeftAloneError("it changed meanwhile")
             put_in_place(name, target)
 
@@ -133,7 +134,11 @@ def _replace(path: str, stamp: Stamp, find: Find, plan: Plan) -> None:
 @contextlib.contextmanager
 def _regular(path: str | bytes) -> Iterator[int]:
     """A regular file, open for reading; anything else is not opened: a pipe would wait, a device may do anything."""
-    if not stat.S_ISREG(os.stat(path).st_mode):  # noqa: PTH116 - a path can also be bytes
+    try:
+        found = os.stat(path)  # noqa: PTH116 - a path can also be bytes
+    except ValueError as error:  # a zero byte or half a character: no file has such a name
+        raise _LeftAloneError("it has no possible name") from error
+    if not stat.S_ISREG(found.st_mode):
         raise _LeftAloneError("it is no regular file")
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
     descriptor = os.open(path, flags)
@@ -146,9 +151,9 @@ def _regular(path: str | bytes) -> Iterator[int]:
 
 
 @contextlib.contextmanager
-def temporary(folder: str) -> Iterator[tuple[int, str]]:
+def temporary(folder: Path) -> Iterator[tuple[int, Path]]:
     """A new file in ``folder``, for its owner only: descriptor and path. Gone at the end unless put in its place."""
-    name = os.path.join(folder, f"{_TEMPORARY}{secrets.token_hex(8)}.tmp")
+    name = folder / f"{_TEMPORARY}{secrets.token_hex(8)}.tmp"
     flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
     descriptor = os.open(name, flags, 0o600)
     try:
@@ -156,14 +161,14 @@ def temporary(folder: str) -> Iterator[tuple[int, str]]:
     finally:
         os.close(descriptor)
         with contextlib.suppress(OSError):  # put in its place, as it should be
-            os.unlink(name)
+            name.unlink()
 
 
-def put_in_place(name: str, target: str) -> None:
+def put_in_place(name: Path, target: Path) -> None:
     """Make the temporary file ``name``, which is on the disk, be ``target``: a crash leaves the old or the new one."""
-    os.replace(name, target)
+    name.replace(target)
     with contextlib.suppress(OSError):  # not every file system can; the file itself is on the disk
-        folder = os.open(os.path.dirname(target) or ".", os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
+        folder = os.open(target.parent, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
         try:
             os.fsync(folder)
         finally:
@@ -207,7 +212,7 @@ def _copy_in_kernel(copy: int, original: int, start: int, stop: int) -> int:
     return start
 
 
-def _take_over(before: os.stat_result, target: str, copy: int, name: str) -> None:
+def _take_over(before: os.stat_result, target: Path, copy: int, name: Path) -> None:
     now = os.fstat(copy)
     if (now.st_uid, now.st_gid) != (before.st_uid, before.st_gid):
         os.fchown(copy, before.st_uid, before.st_gid)

@@ -43,7 +43,8 @@ def _find(view: View) -> str | None:
     header = _header(view)
     if header is None or f'"{KEY}"'.encode() not in header:  # most files: nothing to take apart
         return None
-    return _parsed(header).get(_METADATA, {}).get(KEY)
+    entry: str | None = _parsed(header).get(_METADATA, {}).get(KEY)
+    return entry
 
 
 def _plan(view: View, text: str) -> list[Piece] | None:

@@ -5,6 +5,7 @@ It stands beside the file that a symbolic link leads to, and is looked for besid
 
 import os
 import stat
+from pathlib import Path
 
 from mlotel import _guard
 from mlotel.artifacts.carriers._base import MAX_BYTES, Stamp, count
@@ -18,12 +19,11 @@ ENDING = ".mlotel.json"
 
 def read(path: AnyPath) -> Stamp | None:
     """The stamp beside a file or folder, or None."""
-    given = _beside(os.fsdecode(path))
-    real = _beside(os.path.realpath(os.fsdecode(path)))
-    found = read_stamp("sidecar", given, _find)
-    if found is not None or real == os.path.abspath(given):
+    given = os.fsdecode(path)
+    found = read_stamp("sidecar", _beside(given), _find)
+    if found is not None or (target := _target(given)) is None:
         return found
-    return read_stamp("sidecar", real, _find)
+    return read_stamp("sidecar", _beside(target), _find)
 
 
 def write(path: AnyPath, stamp: Stamp) -> bool:
@@ -36,13 +36,13 @@ def write(path: AnyPath, stamp: Stamp) -> bool:
         Whether it is there now. False when there is nothing at ``path``, or something that is no file bears the
         sidecar's name, or it cannot be written.
     """
-    target = os.path.realpath(os.fsdecode(path))
-    place = _beside(target)
     try:
-        mode = os.stat(target).st_mode & 0o666  # noqa: PTH116 - one of many calls of os here, all on strings
-        if os.path.lexists(place) and not stat.S_ISREG(os.lstat(place).st_mode):
+        target = os.path.realpath(os.fsdecode(path))
+        place = Path(_beside(target))
+        mode = Path(target).stat().st_mode & 0o666
+        if os.path.lexists(place) and not stat.S_ISREG(place.lstat().st_mode):
             raise FileExistsError("something else bears its name")
-        with temporary(os.path.dirname(place)) as (descriptor, name):
+        with temporary(place.parent) as (descriptor, name):
             write_all(descriptor, stamp.to_json().encode() + b"\n")
             os.fchmod(descriptor, mode)
             os.fsync(descriptor)
@@ -52,6 +52,14 @@ def write(path: AnyPath, stamp: Stamp) -> bool:
         _guard.report("write a sidecar", error, level=10)
         return False
     return True
+
+
+def _target(path: str) -> str | None:
+    """Where a symbolic link leads; None for what is none."""
+    try:
+        return os.path.realpath(path) if Path(path).is_symlink() else None
+    except (OSError, ValueError):  # a name that no file can have
+        return None
 
 
 def _beside(path: str) -> str:

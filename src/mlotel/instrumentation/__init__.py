@@ -1,0 +1,211 @@
+"""Recording what libraries do, without a change to the code that uses them.
+
+``mlotel.instrument("io")`` makes reading and writing of files inside a component its ``read`` and ``write``: of pandas,
+polars, pyarrow, numpy, joblib, pickle and torch, as far as they are installed. Each file says where the library lists
+what it replaces.
+
+>>> import mlotel
+>>> mlotel.instrument("io")
+>>> mlotel.uninstrument("io")
+
+What is recorded, and what is not:
+
+- Inside a component only. Outside one, in a thread that did not inherit it (``mlotel.carry``), and under
+  ``suppress_instrumentation()`` a call goes straight through.
+- The file, once it was read or written: a path, a URL (without user and query), or an open file that has a name.
+  Buffers, compressed streams and file systems of one's own have no file. Its span carries in
+  ``ml.artifact.content.id`` the id of the table, array or model that was read or written, where there is one: not of
+  iterators, chunks, lazy frames and memory maps, and not where several files make one table.
+- Once, by the outermost call: ``DataFrame.to_parquet`` calls pyarrow, which is not recorded again.
+- A call that fails is not recorded, although it may leave a part of a file. A value that was changed by the call itself
+  is recorded as it is afterwards.
+- Arguments, results, exceptions and the lines that warnings are about stay what they are. Captured files are not shown
+  to checks.
+- A function that was taken out of its library before (``from pandas import read_csv`` above ``instrument``) is not
+  recorded, and while its library is instrumented it cannot be pickled: pickle looks by name and finds another one.
+
+A library that is not loaded is instrumented when it is: nothing is imported for it here. The files of this folder
+therefore import their library inside functions that are called after it was loaded.
+"""
+
+import difflib
+import sys
+import threading
+from collections.abc import Iterable
+from typing import Protocol, cast
+
+from mlotel import _plugins, _settings
+from mlotel._guard import guard
+from mlotel.errors import InvalidTypeError, NotFoundError
+from mlotel.instrumentation._patch import Patch
+
+__all__ = ["instrument", "uninstrument"]
+
+FOLDER = "instrumentation"
+GROUPS = {"io": ("joblib", "numpy", "pandas", "pickle", "polars", "pyarrow", "torch")}
+"""Names that stand for several libraries, those of them that are installed."""
+
+
+class Instrumentation(Protocol):
+    """What a file of this folder holds."""
+
+    REQUIRES: str | None
+    """The distribution and its versions, ``"pandas>=2.2"``; None for a part of Python."""
+
+    def install(self, patch: Patch, /) -> None:
+        """Replace what is to be replaced, at once or after the library was imported."""
+
+
+_installed: dict[str, Patch] = {}
+_lock = threading.Lock()  # never held while a plugin runs: it imports, and imports have locks of their own
+
+
+def instrument(*names: str) -> None:
+    """Record what libraries do inside components. Calling it again changes nothing.
+
+    Args:
+        *names: Libraries by import name (``"pandas"``), or ``"io"``: reading and writing of files by all libraries that
+            are supported and installed. No name: everything supported that is installed, which may be nothing.
+
+    Raises:
+        NotFoundError: If a name is unknown, or a library is absent or too old.
+        InvalidTypeError: If a name is no string.
+
+    Example:
+        >>> import pathlib, pickle, tempfile, mlotel, mlotel.testing
+        >>> mlotel.instrument("pickle")
+        >>> with tempfile.TemporaryDirectory() as folder, mlotel.testing.capturing() as capture:
+        ...     with mlotel.component("save"), open(pathlib.Path(folder, "model.pkl"), "wb") as file:
+        ...         pickle.dump({"weight": 0.5}, file)
+        >>> [span.name for span in capture.spans()]
+        ['write model.pkl', 'component save']
+        >>> mlotel.uninstrument("pickle")
+    """
+    install(resolve(names) if names else _present(_plugins.names(FOLDER)))
+
+
+def uninstrument(*names: str) -> None:
+    """Put back every function as it was. What is not instrumented is left out.
+
+    Args:
+        *names: As for ``instrument``; no name: everything that is instrumented.
+
+    Raises:
+        NotFoundError: If a name is unknown.
+        InvalidTypeError: If a name is no string.
+
+    Example:
+        >>> import mlotel
+        >>> mlotel.uninstrument()
+    """
+    remove([plugin for name in names for plugin in _expand(name, "uninstrument() got ")] if names else list(_installed))
+
+
+def known() -> list[str]:
+    """Everything that can be asked for, sorted: libraries and groups."""
+    return sorted({*_plugins.names(FOLDER), *GROUPS})
+
+
+def resolve(names: Iterable[str], asked: str = "instrument() got ") -> list[str]:
+    """The libraries that are meant by ``names``; nothing is instrumented yet.
+
+    Args:
+        names: As for ``instrument``.
+        asked: Beginning of the message of an error.
+
+    Raises:
+        NotFoundError: If a name is unknown, or a library that was named by itself is absent or too old.
+        InvalidTypeError: If a name is no string.
+    """
+    found: list[str] = []
+    for name in names:
+        expanded = _expand(name, asked)
+        if name in GROUPS:
+            expanded = _present(expanded)
+        elif (lack := _lack(name)) is not None:
+            raise NotFoundError(f"{asked}{name!r}, {lack}")
+        found += expanded
+    return list(dict.fromkeys(found))
+
+
+def install(plugins: Iterable[str]) -> list[str]:
+    """Instrument libraries.
+
+    Args:
+        plugins: What ``resolve`` returned.
+
+    Returns:
+        Those that were not instrumented before.
+    """
+    if _settings.is_disabled():
+        return []
+    new: dict[str, Patch] = {}
+    with _lock:
+        for name in plugins:
+            if name not in _installed:
+                new[name] = _installed[name] = Patch()
+    for name, patch in new.items():
+        with guard(f"instrument {name}"):
+            _load(name).install(patch)
+    return list(new)
+
+
+def remove(plugins: Iterable[str]) -> None:
+    """Put back the functions of libraries, as far as they are instrumented."""
+    for name in plugins:
+        with _lock:
+            patch = _installed.pop(name, None)
+        if patch is not None:
+            patch.undo()
+
+
+def _load(name: str) -> Instrumentation:
+    return cast("Instrumentation", _plugins.load(FOLDER, name))
+
+
+def _expand(name: str, asked: str) -> list[str]:
+    """The libraries that a name means."""
+    if not isinstance(name, str):
+        raise InvalidTypeError(f"{asked}a value of type {type(name).__qualname__}. Pass names: {', '.join(known())}.")
+    if name in GROUPS:
+        return list(GROUPS[name])
+    if not _plugins.has(FOLDER, name):
+        close = difflib.get_close_matches(name, known(), n=1)
+        hint = f" Did you mean {close[0]!r}?" if close else ""
+        raise NotFoundError(f"{asked}{name!r}, which does not exist.{hint} There are: {', '.join(known())}.")
+    return [name]
+
+
+def _present(plugins: Iterable[str]) -> list[str]:
+    return [name for name in plugins if _lack(name) is None]
+
+
+def _lack(name: str) -> str | None:
+    """Why a library cannot be instrumented; None when it can."""
+    try:
+        requires = _load(name).REQUIRES
+    except (ImportError, NotFoundError):
+        return "which cannot be loaded; the log says why."
+    if requires is None:
+        return None
+    from importlib import metadata  # with packaging, 15 ms that only those pay who instrument
+
+    from packaging.requirements import Requirement  # comes with opentelemetry-instrumentation
+
+    requirement = Requirement(requires)
+    command = f"pip install '{requires}'"
+    try:
+        version = metadata.version(requirement.name)
+    except metadata.PackageNotFoundError:  # it may be there under another name: polars comes as polars-lts-cpu too
+        return None if _is_importable(name) else f"which is not installed. Install it: {command}"
+    if requirement.specifier.contains(version, prereleases=True):
+        return None
+    return f"but {requirement.name} {version} is installed and mlotel needs {requires}: {command}"
+
+
+def _is_importable(name: str) -> bool:
+    import pkgutil  # only when there are no metadata
+
+    if name in sys.modules:
+        return sys.modules[name] is not None
+    return any(module.name == name for module in pkgutil.iter_modules())

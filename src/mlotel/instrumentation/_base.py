@@ -1,0 +1,158 @@
+"""What the instrumentations of reading and writing share: calls that record the file they were about."""
+
+import functools
+import inspect
+from collections.abc import Callable, Iterable
+from contextvars import ContextVar
+from typing import Any, Literal, TypeAlias
+
+from opentelemetry.context import get_current
+
+from mlotel._current import COMPONENT
+from mlotel._guard import guard
+from mlotel.instrumentation._patch import Patch, Wrapper
+from mlotel.instrumentation._targets import Target, target_of
+from mlotel.tracing.captured import omit_files, record_file
+
+__all__ = ["argument", "nothing", "reads", "result_of", "writes"]
+
+Args: TypeAlias = tuple[Any, ...]
+Kwargs: TypeAlias = dict[str, Any]
+Content: TypeAlias = Callable[[Any, Args, Kwargs], Any]
+"""What was read or written, of a call's result and arguments; None where nobody can tell without reading it again."""
+Find: TypeAlias = Callable[[Any, Kwargs], Target | None]
+"""The file, of the argument that says where and the keywords of the call."""
+
+_recording: ContextVar[bool] = ContextVar("mlotel-recording-a-file", default=False)
+
+
+def single(value: Any, _: Kwargs) -> Target | None:
+    """One path or open file."""
+    return target_of(value)
+
+
+def result_of(result: Any, args: Args, kwargs: Kwargs) -> Any:
+    """What the call returned, unless that yields the data later: an iterator, a reader of chunks."""
+    return None if hasattr(type(result), "__next__") else result
+
+
+def nothing(result: Any, args: Args, kwargs: Kwargs) -> None:
+    """The content stays unknown."""
+
+
+def argument(position: int, name: str) -> Content:
+    """The argument at ``position``, or of that name."""
+
+    def content(result: Any, args: Args, kwargs: Kwargs) -> Any:
+        return args[position] if len(args) > position else kwargs.get(name)
+
+    return content
+
+
+def always(result: Any) -> bool:
+    """The call has done its work when it returns."""
+    return True
+
+
+def reads(
+    patch: Patch,
+    owner: Any,
+    names: Iterable[str],
+    *,
+    at: int = 0,
+    content: Content = result_of,
+    find: Find = single,
+    everywhere: bool = True,
+) -> None:
+    """Record what functions read.
+
+    Args:
+        patch: Keeps the originals.
+        owner: Module or class that has the functions.
+        names: Names of the functions; those that this version of the library lacks are left out.
+        at: Position of the argument that says where to read.
+        content: What was read.
+        find: The file.
+        everywhere: As for ``Patch.around``.
+    """
+    for name in names:
+        if hasattr(owner, name):
+            patch.around(owner, name, _recorder("input", at, content, find, always), everywhere=everywhere)
+
+
+def writes(
+    patch: Patch,
+    owner: Any,
+    names: Iterable[str],
+    *,
+    at: int,
+    content: Content,
+    find: Find = single,
+    is_done: Callable[[Any], bool] = always,
+    everywhere: bool = True,
+) -> None:
+    """Record what functions have written; see ``reads``.
+
+    Args:
+        patch: Keeps the originals.
+        owner: Module or class that has the functions.
+        names: Names of the functions.
+        at: Position of the argument that says where to write, ``self`` counted.
+        content: What was written.
+        find: The file.
+        is_done: Whether a result says that the file was written, and not that it will be.
+        everywhere: As for ``Patch.around``.
+    """
+    for name in names:
+        if hasattr(owner, name):
+            patch.around(owner, name, _recorder("output", at, content, find, is_done), everywhere=everywhere)
+
+
+def _recorder(
+    role: Literal["input", "output"], at: int, content: Content, find: Find, is_done: Callable[[Any], bool]
+) -> Wrapper:
+    def recorded(wrapped: Callable[..., Any], args: Args, kwargs: Kwargs) -> Any:
+        if get_current().get(COMPONENT) is None or _recording.get():
+            return wrapped(*args, **kwargs)
+        token = _recording.set(True)
+        try:
+            target = _target(wrapped, args, kwargs, at, find)
+            result = wrapped(*args, **kwargs)
+            if target is not None and is_done(result):
+                _record(role, target, content, result, args, kwargs)
+            return result
+        finally:
+            _recording.reset(token)
+
+    return recorded
+
+
+def _target(wrapped: Callable[..., Any], args: Args, kwargs: Kwargs, at: int, find: Find) -> Target | None:
+    """What the call will read or write. Asked before it: afterwards an open file may be closed."""
+    with guard("find out which file a call is about"):
+        place = args[at] if len(args) > at else kwargs.get(_parameter(wrapped, at))
+        return find(place, kwargs)
+    return None
+
+
+@functools.lru_cache(maxsize=512)
+def _parameter(wrapped: Callable[..., Any], at: int) -> str:
+    """Name of the parameter at a position: libraries rename theirs from version to version."""
+    return list(inspect.signature(wrapped).parameters)[at]
+
+
+def _record(
+    role: Literal["input", "output"], target: Target, content: Content, result: Any, args: Args, kwargs: Kwargs
+) -> None:
+    with guard("record a file"):
+        if target.flush is not None and role == "output":
+            target.flush()
+        places = target.existing()
+        if not places:
+            return
+        is_whole = len(places) == 1 and not target.omitted
+        value = content(result, args, kwargs) if is_whole else None
+        for place in places:
+            record_file(role, place, value)
+        if target.omitted:
+            omit_files(target.omitted)

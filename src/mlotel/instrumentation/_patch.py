@@ -1,0 +1,328 @@
+"""Replacing functions of other libraries, and putting them back exactly as they were.
+
+A function that stands for another one keeps its name, signature, documentation and ``__wrapped__``, can be pickled by
+name, and is passed over when a warning looks for the line it is about. A Python function is replaced by one; what is
+written in C by a proxy, which like the original does not bind when it is found on a class, and is equal to it.
+
+Who took a function out of its library before (``from pandas import read_csv``) keeps the original, and who took it
+meanwhile keeps what stood for it, which after ``undo()`` only passes calls on.
+"""
+
+import functools
+import os
+import pkgutil
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from types import FunctionType, ModuleType
+from typing import Any, TypeAlias
+
+import wrapt  # comes with opentelemetry-instrumentation
+
+from mlotel._guard import guard
+
+__all__ = ["Patch", "Wrapper"]
+
+Wrapper: TypeAlias = Callable[[Callable[..., Any], tuple[Any, ...], dict[str, Any]], Any]
+"""Called instead of a function, with the function and its arguments, ``self`` among them; returns the result."""
+
+_ABSENT = object()
+
+# ``warnings.warn(stacklevel=…)`` does not count frames whose file name holds both words, so that imports are passed
+# over (Lib/warnings.py, _is_internal_frame). Without them the warnings of a library would be about our line instead of
+# the user's, and filters that name the user's module would miss them.
+_PASSED_OVER = "<mlotel.instrumentation, importlib._bootstrap>"
+
+
+class _Switch:
+    """Whether the functions of a patch do more than pass calls on."""
+
+    __slots__ = ("is_on",)
+
+    def __init__(self) -> None:
+        self.is_on = True
+
+
+class _Mark:
+    """On what stands for a function: what it stands for. Other wrappers may copy the mark; it names its owner."""
+
+    __slots__ = ("of", "raw", "switch")
+
+    def __init__(self, of: object, raw: Any, switch: _Switch) -> None:
+        self.of = of
+        self.raw = raw
+        self.switch = switch
+
+
+class _Site:
+    """One attribute that was replaced."""
+
+    __slots__ = ("is_own", "name", "owner", "raw", "replacement")
+
+    def __init__(self, owner: Any, name: str, raw: Any, replacement: Any) -> None:
+        self.owner = owner
+        self.name = name
+        self.raw = raw
+        self.replacement = replacement
+        self.is_own = name in vars(owner)
+
+    def place(self) -> None:
+        setattr(self.owner, self.name, self.replacement)
+
+    def restore(self) -> None:
+        if vars(self.owner).get(self.name) is not self.replacement:
+            return  # somebody has put something over it, or restored it
+        if self.is_own:
+            setattr(self.owner, self.name, _below(self.raw))
+        else:
+            delattr(self.owner, self.name)
+
+
+class Patch:
+    """The functions that were replaced for one library.
+
+    Example:
+        >>> import json
+        >>> original = json.loads
+        >>> def counted(wrapped, args, kwargs):
+        ...     counted.calls += 1
+        ...     return wrapped(*args, **kwargs)
+        >>> counted.calls = 0
+        >>> patch = Patch()
+        >>> patch.around(json, "loads", counted)
+        >>> json.loads("[1]"), counted.calls
+        ([1], 1)
+        >>> patch.undo()
+        >>> json.loads is original
+        True
+    """
+
+    def __init__(self) -> None:
+        self._switch = _Switch()
+        self._sites: dict[tuple[int, str], _Site] = {}
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it was not undone."""
+        return self._switch.is_on
+
+    @property
+    def sites(self) -> list[tuple[Any, str, Any]]:
+        """Owner, name and original of each attribute that is replaced."""
+        with _lock:
+            return [(site.owner, site.name, site.raw) for site in self._sites.values()]
+
+    def around(self, owner: Any, name: str, wrapper: Wrapper, *, everywhere: bool = False) -> None:
+        """Have ``wrapper`` called instead of ``owner.name``. Does nothing the second time, and after ``undo()``.
+
+        Args:
+            owner: A module, a class or an instance.
+            name: Attribute of it: a function, a method, a static or class method.
+            wrapper: Called as ``wrapper(wrapped, args, kwargs)``, with ``self`` in ``args``.
+            everywhere: Whether the same function is replaced under this name in the library's other public modules,
+                as far as they are loaded.
+
+        Raises:
+            AttributeError: If the owner has no such attribute.
+        """
+        with _lock:
+            if not self._switch.is_on or (id(owner), name) in self._sites:
+                return
+            raw = _below(_look_up(owner, name))
+            _passed_over(wrapper)
+            replacement = _stand_in(raw, wrapper, self._switch, _home(owner), name)
+            sites = [_Site(owner, name, raw, replacement)]
+            if everywhere:
+                sites += [
+                    _Site(module, name, raw, replacement)
+                    for module in _modules(owner)
+                    if module is not owner and _is_public(module) and _vars(module).get(name) is raw
+                ]
+            for site in sites:
+                site.place()
+                self._sites[id(site.owner), name] = site
+            _keep_picklable(replacement, owner, name)
+
+    def after_import(self, module: str, then: "Callable[[Patch], None]") -> None:
+        """Call ``then`` with this patch as soon as ``module`` is loaded: now, if it is.
+
+        Args:
+            module: Name of a module; it is not imported.
+            then: Imports it and replaces what it needs to. Its errors are logged; they never reach who imports.
+        """
+        with _lock:
+            _waiting.setdefault(module, []).append((self, then))
+            is_hooked = module in _hooked
+            _hooked.add(module)
+        if sys.modules.get(module) is not None:
+            _imported(module)
+        elif not is_hooked:
+            wrapt.register_post_import_hook(lambda _: _imported(module), module)
+
+    def undo(self) -> None:
+        """Put everything back. What somebody else has put over a replacement stays; ours then only passes calls on."""
+        with _lock:
+            self._switch.is_on = False
+            for waiting in _waiting.values():
+                waiting[:] = [one for one in waiting if one[0] is not self]
+            sites = list(self._sites.values())
+            self._sites.clear()
+            for site in reversed(sites):
+                site.restore()
+            by_library = {_library(site.owner): site.owner for site in sites if isinstance(site.owner, ModuleType)}
+            for module in [module for owner in by_library.values() for module in _modules(owner)]:
+                held = _vars(module)
+                for site in sites:  # a module that was loaded meanwhile has taken the replacement over
+                    if held.get(site.name) is site.replacement:
+                        setattr(module, site.name, _below(site.raw))
+
+
+_lock = threading.RLock()  # reentrant: setting an attribute may run code of the owner's
+_waiting: dict[str, list[tuple[Patch, Callable[[Patch], None]]]] = {}
+_hooked: set[str] = set()
+
+
+def _after_fork() -> None:
+    global _lock
+    _lock = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
+
+def _imported(module: str) -> None:
+    with _lock:
+        _hooked.discard(module)
+        waiting = _waiting.pop(module, [])
+    for patch, then in waiting:  # not under the lock: it imports, and another thread may import and wait for the lock
+        if patch.is_open:
+            with guard(f"instrument {module}"):
+                then(patch)
+
+
+def _look_up(owner: Any, name: str) -> Any:
+    """The attribute as it is stored: a static method as such, a method as a function."""
+    if isinstance(owner, type):
+        for kind in owner.__mro__:
+            if name in vars(kind):
+                return vars(kind)[name]
+    elif isinstance(owner, ModuleType) and name in vars(owner):
+        return vars(owner)[name]
+    return getattr(owner, name)
+
+
+def _inner(raw: Any) -> Any:
+    return raw.__func__ if isinstance(raw, staticmethod | classmethod) else raw
+
+
+def _below(raw: Any) -> Any:
+    """``raw``, or what is below it when it is one of ours that was undone."""
+    while True:
+        inner = _inner(raw)
+        mark = getattr(inner, "_self_mlotel", None)
+        if not isinstance(mark, _Mark) or mark.of is not inner or mark.switch.is_on:
+            return raw
+        raw = mark.raw
+
+
+def _stand_in(raw: Any, wrapper: Wrapper, switch: _Switch, home: str, name: str) -> Any:
+    """What takes the place of ``raw``."""
+    wrapped = _inner(raw)
+    made: Any
+    if isinstance(wrapped, FunctionType):
+        made = _function(wrapped, wrapper, switch)
+    else:
+        made = _Proxy(wrapped, _as_wrapt_calls(wrapper, switch))
+        made._self_home = f"{home}.{name}" if ":" in home else f"{home}:{name}"
+    made._self_mlotel = _Mark(made, raw, switch)
+    return made if wrapped is raw else type(raw)(made)
+
+
+def _function(wrapped: Callable[..., Any], wrapper: Wrapper, switch: _Switch) -> Callable[..., Any]:
+    @functools.wraps(wrapped)
+    def replacement(*args: Any, **kwargs: Any) -> Any:
+        if switch.is_on:
+            return wrapper(wrapped, args, kwargs)
+        return wrapped(*args, **kwargs)
+
+    _passed_over(replacement)
+    return replacement
+
+
+def _as_wrapt_calls(wrapper: Wrapper, switch: _Switch) -> Callable[..., Any]:
+    def replacement(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if switch.is_on:
+            return wrapper(wrapped, args, kwargs)
+        return wrapped(*args, **kwargs)
+
+    _passed_over(replacement)
+    return replacement
+
+
+class _Proxy(wrapt.FunctionWrapper):  # type: ignore[type-arg]  # generic for type checkers only
+    """Stands for a function that is written in C, and for other callable objects."""
+
+    _self_home: str
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        return pkgutil.resolve_name, (self._self_home,)  # by name, and readable where mlotel is absent
+
+    def __copy__(self) -> Any:
+        return self  # as functions do
+
+    def __deepcopy__(self, memo: Any) -> Any:
+        return self
+
+
+def _passed_over(function: Callable[..., Any]) -> None:
+    """Have the frames of ``function`` count as none when a warning looks for its line."""
+    if isinstance(function, FunctionType):
+        function.__code__ = function.__code__.replace(co_filename=_PASSED_OVER)
+
+
+def _home(owner: Any) -> str:
+    """Where ``owner`` can be found: ``module``, or ``module:class``."""
+    if isinstance(owner, ModuleType):
+        return owner.__name__
+    kind = owner if isinstance(owner, type) else type(owner)
+    return f"{kind.__module__}:{kind.__qualname__}"
+
+
+def _keep_picklable(replacement: Any, owner: Any, name: str) -> None:
+    """Pickle finds a function by its module and name: say where it is, unless it is where it says."""
+    function = _inner(replacement)
+    if not isinstance(function, FunctionType) or not isinstance(owner, type | ModuleType):
+        return
+    found: Any = sys.modules.get(function.__module__)  # nothing is imported for this
+    for part in function.__qualname__.split("."):
+        found = getattr(found, part, None)
+    if found is function:
+        return
+    module, _, kind = _home(owner).partition(":")
+    function.__module__ = module
+    function.__qualname__ = f"{kind}.{name}" if kind else name
+
+
+def _modules(owner: Any) -> Iterator[ModuleType]:
+    """The loaded modules of the library that a module belongs to."""
+    if not isinstance(owner, ModuleType):
+        return
+    root = _library(owner)
+    for name, module in list(sys.modules.items()):
+        if isinstance(module, ModuleType) and (name == root or name.startswith(f"{root}.")):
+            yield module
+
+
+def _library(module: ModuleType) -> str:
+    return module.__name__.partition(".")[0]
+
+
+def _vars(module: ModuleType) -> dict[str, Any]:
+    """Attributes of a module; a lazy one is not loaded by this."""
+    found: dict[str, Any] = object.__getattribute__(module, "__dict__")
+    return found
+
+
+def _is_public(module: ModuleType) -> bool:
+    return not any(part.startswith("_") for part in str(_vars(module).get("__name__", "_")).split("."))

@@ -1,0 +1,89 @@
+"""Files that instrumented libraries read and write inside a component."""
+
+import os
+from typing import Any, Literal, cast
+
+from opentelemetry import context
+
+from mlotel import _current, artifacts
+from mlotel._guard import guard
+from mlotel.semconv import attributes as names
+from mlotel.tracing.artifacts import record, staleness
+from mlotel.tracing.components import Component
+from mlotel.types import AttributeValue
+
+__all__ = ["omit_files", "record_file"]
+
+
+def record_file(
+    role: Literal["input", "output"], place: str | os.PathLike[str], value: Any | None, *, type: str | None = None
+) -> None:
+    """Record a file that the current component has read or written. Outside one nothing happens; never raises.
+
+    Args:
+        role: ``input`` for a file that was read, ``output`` for one that was written.
+        place: Path or URL of the file.
+        value: The table, array or model that was read from it or written to it; None when unknown. The span carries
+            the value's id in ``ml.artifact.content.id``, with its rows and columns, when every byte of it was hashed.
+        type: One of ``TYPES`` in ``mlotel.tracing.artifacts``; by default that of the value, else of the path.
+    """
+    with guard("record a file"):
+        component = _recording()
+        if component is None or component._scope is None:
+            return
+        place = os.fsdecode(os.fspath(place))
+        recorded = record(
+            place,
+            role,
+            component._scope.context,
+            name=None,
+            uri=None,
+            type=type or _type(value),
+            labels={**component._labels, **_content(value)},
+            records=component._records,
+        )
+        component._ids[role].append(recorded.identity.id)
+        limit_s = component._declaration.stale_after_s
+        if role == "input" and limit_s is not None:
+            reason = staleness(recorded, place, limit_s)
+            if reason is not None:
+                component._stale.append(reason)
+
+
+def omit_files(count: int) -> None:
+    """Count files that the current component has read or written and that were too many to be recorded."""
+    with guard("count files"):
+        component = _recording()
+        if component is not None and component._scope is not None:
+            before = cast("int", component._scope.attributes.get(names.ML_ARTIFACT_LINKS_OMITTED, 0))
+            component._scope.set({names.ML_ARTIFACT_LINKS_OMITTED: before + count})
+
+
+def _recording() -> Component | None:
+    """The current component, if anybody receives what it records."""
+    ctx = context.get_current()
+    component = cast("Component | None", ctx.get(_current.COMPONENT))
+    if component is None or _current.is_suppressed(ctx) or not component._is_recording():
+        return None
+    return component
+
+
+def _content(value: Any) -> dict[str, AttributeValue]:
+    """What the span of a file says about the value in it."""
+    if value is None:
+        return {}
+    identity = artifacts.identify(value)
+    if identity.scope != "full":
+        return {}
+    found: dict[str, AttributeValue] = {names.ML_ARTIFACT_CONTENT_ID: identity.id}
+    if identity.row_count is not None:
+        found[names.ML_ARTIFACT_ROW_COUNT] = identity.row_count
+    if identity.column_count is not None:
+        found[names.ML_ARTIFACT_COLUMN_COUNT] = identity.column_count
+    return found
+
+
+def _type(value: Any) -> str | None:
+    """The type of a table, an array or a model; of anything else the path says more."""
+    kind = None if value is None or issubclass(type(value), str) else artifacts.artifact_type(value)
+    return kind if kind in ("dataset", "model") else None

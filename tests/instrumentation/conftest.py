@@ -1,0 +1,11 @@
+"""Every test leaves every library as it was."""
+
+import pytest
+
+import mlotel
+
+
+@pytest.fixture(autouse=True)
+def uninstrumented():
+    yield
+    mlotel.uninstrument()

@@ -11,9 +11,6 @@ RUN = context.create_key("mlotel-run")
 COMPONENT = context.create_key("mlotel-component")
 RUN_ID_BAGGAGE = ML_RUN_ID
 
-# opentelemetry.instrumentation.utils sets the key that the API creates and, for older code, the plain word.
-_SUPPRESS_KEYS = (_SUPPRESS_INSTRUMENTATION_KEY, "suppress_instrumentation")
-
 
 class HasRunId(Protocol):
     """What the current run lets others ask."""
@@ -50,4 +47,5 @@ def component_name(ctx: Context | None = None) -> str | None:
 
 def is_suppressed(ctx: Context) -> bool:
     """Whether the host asked for silence with ``suppress_instrumentation()``."""
-    return any(ctx.get(key) for key in _SUPPRESS_KEYS)
+    # opentelemetry.instrumentation.utils sets the key that the API creates and, for older code, the plain word.
+    return bool(ctx.get(_SUPPRESS_INSTRUMENTATION_KEY) or ctx.get("suppress_instrumentation"))

@@ -5,6 +5,7 @@ error, and the program goes on without that piece of telemetry. ``STRICT`` lets 
 """
 
 import logging
+import os
 import threading
 from types import TracebackType
 from typing import Literal
@@ -28,6 +29,15 @@ def say_once(key: tuple[str, ...], message: str, *args: object, level: int = log
             _said.add(key)
     logger.log(level, message, *args)
     return True
+
+
+def _after_fork() -> None:
+    global _lock
+    _lock = threading.Lock()  # another thread may have held it when the process was copied
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 def forget() -> None:

@@ -175,7 +175,7 @@ def _replacements(
 ) -> Iterator[tuple[ModuleType, str, Any]]:
     """What depends on the machine or on chance, and what comes instead."""
     from mlotel.artifacts import _refs
-    from mlotel.tracing import artifacts, runs, usage
+    from mlotel.tracing import artifacts, context, runs, usage
 
     run_ids, ref_ids, cpu = count(1), count(1), Clock(now_ns=0)
     yield _clock, "wall_ns", clock.look
@@ -186,6 +186,7 @@ def _replacements(
     yield artifacts, "new_digits", lambda: f"{next(ref_ids):032x}"
     yield artifacts, "this_process", lambda: "localhost/1"
     yield artifacts, "producers", artifacts.Producers()
+    yield context, "_from_environment", None
     yield _refs, "_known", {}
     yield _refs, "new_digits", lambda: f"{next(ref_ids):032x}"
     yield _settings, "current", _settings.Settings(capture_values=capture_values, redact=redact)

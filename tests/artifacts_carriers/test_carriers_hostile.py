@@ -88,7 +88,11 @@ def test_parquet_footers_of_others_stay_byte_for_byte(tmp_path):
     assert len(after) - len(before) < len(TEXT) + 32
     one, other = pa.parquet.read_metadata(path), pa.parquet.read_metadata(pa.BufferReader(before))
     assert one.schema.equals(other.schema)
-    assert (one.created_by, one.format_version, one.num_rows) == (other.created_by, other.format_version, other.num_rows)
+    assert (one.created_by, one.format_version, one.num_rows) == (
+        other.created_by,
+        other.format_version,
+        other.num_rows,
+    )
 
 
 def test_parquet_written_with_a_stamped_schema(tmp_path):
@@ -224,8 +228,8 @@ def test_entries_that_are_no_stamps(file, value, reason):
     """The same entries are ignored for the same reasons wherever they stand."""
     assert ignored(file("a.parquet", parquet(footer(entry(value=value))))) == {("parquet", reason): 1}
     schema = pa.schema([("x", pa.int8())], {b"mlotel": value})
-    with pa.ipc.new_file(file("a.arrow", b""), schema) as out:
-        path = out and file("b.txt", b"").with_name("a.arrow")
+    path = file("a.arrow", b"")
+    pa.ipc.new_file(path, schema).close()
     assert ignored(path) == {("arrow", reason): 1}
     if len(value) < 5000:
         assert ignored(file("a.png", SIGNATURE + HEADER + chunk(b"tEXt", b"mlotel\0" + value) + REST)) == {
@@ -238,8 +242,7 @@ def test_entries_that_are_no_stamps(file, value, reason):
         }
     path = file("a.csv", b"x\n1\n")
     file("a.csv.mlotel.json", value)
-    expected = "corrupt" if value.isspace() and len(value) == 4097 else reason
-    assert ignored(path) == {("sidecar", expected): 1}
+    assert ignored(path) == {("sidecar", reason): 1}
 
 
 # Arrow
@@ -339,7 +342,10 @@ def tensors(header, data=b""):
 def test_tensors_are_never_read(file):
     """A model of a terabyte is looked at in no time."""
     size = 1 << 40
-    header = {"w": {"dtype": "U8", "shape": [size], "data_offsets": [0, size]}, "__metadata__": {"mlotel": TEXT.decode()}}
+    header = {
+        "w": {"dtype": "U8", "shape": [size], "data_offsets": [0, size]},
+        "__metadata__": {"mlotel": TEXT.decode()},
+    }
     path = file("a.safetensors", tensors(header), size=size)
 
     assert quickly(carriers.stamp_of, path) == (STAMP, "embedded")
@@ -477,7 +483,7 @@ def test_png_wrong_checksums(file):
     [
         (struct.pack(">I", 2**31 - 1) + b"tEXtmlotel\0", "corrupt"),
         (struct.pack(">I", 2**32 - 1) + b"tEXtmlotel\0", "corrupt"),
-        (chunk(b"tEXt", b"mlotel\0" + b"{" * 1_000_000), "too_large"),
+        (chunk(b"tEXt", b"mlotel\0" + b"{" * 1_000_000) + REST, "too_large"),
         (chunk(b"tEXt", b"") * 5000, "corrupt"),
         (b"\0" * 3, "corrupt"),
     ],

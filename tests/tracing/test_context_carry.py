@@ -400,9 +400,9 @@ def test_a_span_of_the_host_goes_before_the_environment(capture, monkeypatch):
 
 
 def test_the_environment_is_looked_at_again_when_it_changes(capture, monkeypatch):
-    """``TRACEPARENT`` and ``BAGGAGE`` that change while the process runs count from then on."""
+    """A ``TRACEPARENT`` that changes while the process runs counts from then on, with the ``BAGGAGE`` beside it."""
     seen = []
-    for trace_parent, run_id in (("ab", "one"), ("ab", "two"), ("ef", "two"), (None, "two"), (None, None)):
+    for trace_parent, run_id in (("ab", "one"), ("ef", "two"), (None, None)):
         for name, value in (
             ("TRACEPARENT", trace_parent and f"00-{trace_parent * 16}-{'cd' * 8}-01"),
             ("BAGGAGE", run_id and f"ml.run.id={run_id}"),
@@ -414,9 +414,7 @@ def test_the_environment_is_looked_at_again_when_it_changes(capture, monkeypatch
         with mlotel.pipeline("p") as run:
             seen.append((run.trace_id[:2], run.id))
 
-    assert seen[:3] == [("ab", "one"), ("ab", "two"), ("ef", "two")]
-    assert seen[3] == ("00", "two")
-    assert seen[4] == ("00", f"{1:032x}")
+    assert seen == [("ab", "one"), ("ef", "two"), ("00", f"{1:032x}")]
 
 
 def test_baggage_of_the_host_does_not_hide_the_inherited_run(capture, monkeypatch):

@@ -1,5 +1,6 @@
 """``configure()``: where telemetry goes, and what may be in it."""
 
+import contextlib
 import os
 import threading
 from collections.abc import Callable, Iterable, Mapping
@@ -20,6 +21,7 @@ class _Holder:
 
     def __init__(self) -> None:
         self.active: Active | None = None
+        self.instrumented: list[str] = []
         self.lock = threading.RLock()
 
     def telemetry(self) -> Telemetry | None:
@@ -72,7 +74,7 @@ def configure(
         headers: Sent with each request, beside those of the environment: a dict, or ``"name=value,name=value"``.
         spool: Folder for records that go to no endpoint, by default ``MLOTEL_SPOOL``, else ``.mlotel/spool``; False
             keeps nothing on disk.
-        instrument: Names of libraries to instrument.
+        instrument: Names of libraries to instrument, as for ``mlotel.instrument``; ``shutdown()`` takes it back.
         capture_values: Whether values of data may leave the process; by default ``MLOTEL_CAPTURE_VALUES``, else no.
         redact: Function that every text goes through before it leaves; by default the one that ``MLOTEL_REDACT`` names
             as ``module:function``.
@@ -86,7 +88,7 @@ def configure(
         AlreadyConfiguredError: If it was called before with other settings, and not shut down since.
         InvalidArgumentError: If a value, also of a variable, cannot be used.
         InvalidTypeError: If an argument has the wrong type, or a keyword is unknown.
-        NotFoundError: If there is no instrumentation of a name in ``instrument``.
+        NotFoundError: If a name in ``instrument`` is unknown, or its library is not installed.
 
     Example:
         >>> import mlotel
@@ -149,8 +151,16 @@ def restore(snapshot: Mapping[str, Any]) -> None:
 def _begin(options: _options.Options, *, is_worker: bool = False, **details: Any) -> "Active":
     from mlotel._setup import _assemble  # loads the SDK
 
+    libraries: list[str] = []
+    if options.instrument:
+        from mlotel import instrumentation  # loads wrapt, for those who instrument
+
+        with _workers.guarded() if is_worker else contextlib.nullcontext():
+            libraries = instrumentation.resolve(options.instrument, "configure() got instrument=")
     active = _assemble.assemble(options, release=_end, **details)
     _holder.active = active
+    if libraries:
+        _holder.instrumented = instrumentation.install(libraries)
     _settings.current.on_run_end = None if is_worker else _assemble.printer(active)
     _settings.current.restore = (restore, _workers.snapshot(active))
     _endings.arm(_holder)
@@ -161,6 +171,11 @@ def _end() -> None:
     from mlotel._setup import _assemble
 
     _holder.active = None
+    if _holder.instrumented:
+        from mlotel import instrumentation
+
+        instrumentation.remove(_holder.instrumented)
+        _holder.instrumented = []
     _assemble.dismantle()
     _endings.disarm()
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from mlotel import _guard, _plugins
+from mlotel import _guard
 from mlotel._setup import _environment
-from mlotel.errors import InvalidArgumentError, InvalidTypeError, NotFoundError
+from mlotel.errors import InvalidArgumentError, InvalidTypeError
 from mlotel.export._explain import bare
 from mlotel.export._ledger import SIGNALS
 from mlotel.export._outcome import OtlpProtocol
@@ -269,14 +269,10 @@ def _instrument(value: Any) -> tuple[str, ...]:
     asked = tuple(name.strip() if isinstance(name, str) else name for name in value)
     for name in asked:
         require_text("configure", "instrument", name)
-    try:
-        known = _plugins.names("instrumentation")
-    except NotFoundError:
-        known = []
-    for name in asked:
-        if name not in known:
-            there = ", ".join(known) or "none yet"
-            raise NotFoundError(f"configure() got instrument={name!r}, which does not exist. There are: {there}.")
+    if asked:
+        from mlotel import instrumentation  # only for those who instrument
+
+        instrumentation.require_known(asked, "configure() got instrument=")
     return asked
 
 

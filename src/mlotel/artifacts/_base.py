@@ -106,9 +106,11 @@ class Hasher:
     Attributes:
         scheme: First part of the id of a fully hashed value.
         sampling: As given. Kinds ask ``stride``.
+        open: Addresses of the values that are being described, each with how many were before it. Children share it,
+            so that a value that holds itself, by whatever way, is noticed.
     """
 
-    __slots__ = ("_buffer", "_deadline", "_new", "_state", "sampling", "scheme")
+    __slots__ = ("_buffer", "_deadline", "_new", "_state", "open", "sampling", "scheme")
 
     def __init__(
         self,
@@ -117,8 +119,10 @@ class Hasher:
         *,
         sampling: bool = False,
         new: Callable[[], State] | None = None,
+        open: dict[int, int] | None = None,  # noqa: A002 - the attribute's name
     ) -> None:
         self.scheme = algorithm
+        self.open = {} if open is None else open
         self.sampling = sampling
         self._new = new if new is not None else state_maker(algorithm)
         self._deadline = deadline
@@ -127,7 +131,7 @@ class Hasher:
 
     def child(self) -> "Hasher":
         """A hasher of the same algorithm and budget, for a part that is described beside the whole."""
-        return Hasher(self.scheme, self._deadline, sampling=self.sampling, new=self._new)
+        return Hasher(self.scheme, self._deadline, sampling=self.sampling, new=self._new, open=self.open)
 
     def stride(self, count: int, limit: int = SAMPLE) -> int:
         """Distance between the members to look at: 1, or more when only a sample is wanted."""

@@ -9,7 +9,7 @@ from typing import Any, cast
 
 from mlotel import _plugins
 from mlotel.artifacts._base import Kind
-from mlotel.artifacts._look import ancestry, is_path, origin
+from mlotel.artifacts._look import ancestry, is_path, kind_of, origin
 from mlotel.errors import NotFoundError
 
 FOLDER = "artifacts"
@@ -42,7 +42,9 @@ def kind_for(value: Any) -> Kind | None:
         if kind.matches(value):
             return kind
     plain = _load("value")
-    return plain if plain.matches(value) else None
+    if plain.matches(value):
+        return plain
+    return _load("sklearn") if kind_of(value) == "model" else None  # what only behaves like an estimator
 
 
 def _load(name: str) -> Kind:

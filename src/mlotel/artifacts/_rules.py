@@ -60,7 +60,6 @@ _TRAINING = Rule(generators=_names("_rng rng _random_state _feature_subsample_rn
 
 RULES: dict[str, Rule] = {
     "sklearn.base.BaseEstimator": _TRAINING,
-    "sklearn.calibration.CalibratedClassifier": Rule(),
     "sklearn.cluster.Birch": Rule(skipped=_names("dummy_leaf_")),  # the leaves hang in the tree
     "sklearn.cluster._CFNode": Rule(skipped=_names("prev_leaf_ next_leaf_")),
     "sklearn.cluster._BaseKMeans": Rule(skipped=_names("_n_threads")),
@@ -96,9 +95,7 @@ DROPPED = frozenset(
         ("_thread", "lock"),
         ("_thread", "RLock"),
         ("concurrent", "Executor"),
-        ("joblib", "Logger"),  # also Memory and Parallel
-        ("joblib", "Memory"),
-        ("joblib", "Parallel"),
+        ("joblib", "Logger"),  # Memory and Parallel are loggers
         ("logging", "Logger"),
         ("logging", "LoggerAdapter"),
         ("multiprocessing", "Pool"),
@@ -117,9 +114,10 @@ def rule_for(names: list[str]) -> Rule:
         names: Public names, the class itself first.
     """
     found = [RULES[name] for name in names if name in RULES]
+    is_of_scikit_learn = names[0].startswith("sklearn.")  # others may predict with a generator of that name
     return Rule(
         skipped=frozenset().union(*(rule.skipped for rule in found)),
-        generators=frozenset().union(*(rule.generators for rule in found)),
+        generators=frozenset().union(*(rule.generators for rule in found)) if is_of_scikit_learn else frozenset(),
         ordered=frozenset().union(*(rule.ordered for rule in found)),
         state=next((rule.state for rule in found if rule.state is not None), None),
     )

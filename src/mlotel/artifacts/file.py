@@ -1,4 +1,4 @@
-"""Files by their bytes, read in pieces and remembered while the file stays as it was."""
+"""Files by their bytes, read in pieces and remembered while the file stays as it was; folders by what is in them."""
 
 import os
 import stat
@@ -27,18 +27,37 @@ def matches(value: Any) -> bool:
 
 
 def identify(value: Any, hasher: Hasher) -> Identity:
-    """Identity of the bytes that a path leads to; symbolic links are followed.
+    """Identity of the bytes, or of the folder, that a path leads to; symbolic links are followed.
+
+    Raises:
+        Unidentifiable: If it is neither a regular file nor a folder, or changed while it was read.
+        OSError: If it is not there or cannot be read.
+    """
+    path = os.fspath(value)
+    if stat.S_ISDIR(os.stat(path).st_mode):  # noqa: PTH116 - a path can also be bytes
+        from mlotel.artifacts import _folder  # which needs this module for the files in it
+
+        return _folder.identify(path, hasher)
+    return identify_file(path, hasher)
+
+
+def identify_file(path: str | bytes, hasher: Hasher, *, follow: bool = True) -> Identity:
+    """Identity of the bytes of a regular file.
+
+    Args:
+        path: Where it is.
+        hasher: Takes the description.
+        follow: Whether symbolic links are followed.
 
     Raises:
         Unidentifiable: If it is no regular file, or changed while it was read.
         OSError: If it is not there or cannot be read.
     """
-    path = os.fspath(value)
     # opening a pipe would wait, opening a device may do anything
-    if not stat.S_ISREG(os.stat(path).st_mode):  # noqa: PTH116 - a path can also be bytes
-        raise Unidentifiable("a folder or a special file")
+    if not stat.S_ISREG(os.stat(path, follow_symlinks=follow).st_mode):  # noqa: PTH116 - a path can also be bytes
+        raise Unidentifiable("a special file")
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
-    descriptor = os.open(path, flags)
+    descriptor = os.open(path, flags if follow else flags | getattr(os, "O_NOFOLLOW", 0))
     try:
         return _identify(path, descriptor, hasher)
     finally:
@@ -48,7 +67,7 @@ def identify(value: Any, hasher: Hasher) -> Identity:
 def _identify(path: str | bytes, descriptor: int, hasher: Hasher) -> Identity:
     before = os.fstat(descriptor)
     if not stat.S_ISREG(before.st_mode):
-        raise Unidentifiable("a folder or a special file")
+        raise Unidentifiable("a special file")
     key = (hasher.scheme, path, *_facts(before))
     with _lock:
         known = _known.get(key)

@@ -80,7 +80,7 @@ class _Writer:
     def __init__(self, token: Callable[[bytes], object], hasher: Hasher) -> None:
         self._token = token
         self._hasher = hasher
-        self._path: dict[int, int] = {}  # address of each open collection, and its depth
+        self._path = hasher.open  # address of each open collection, and its depth
         self._left = _SAMPLE_VALUES if hasher.sampling else -1
 
     def write(self, value: Any) -> None:
@@ -183,7 +183,15 @@ class _Writer:
             described = _dispatch.kind_for(value)
             if described is None:
                 raise Unidentifiable(f"a value of type {kind.__qualname__}")
-            self._nested(described.identify(value, self._hasher.child()), kind)
+            address = id(value)
+            if address in self._path:  # an array of objects that is an element of itself
+                self._token(b"R" + _count(len(self._path) - self._path[address]))
+                return
+            self._path[address] = len(self._path)
+            try:
+                self._nested(described.identify(value, self._hasher.child()), kind)
+            finally:
+                del self._path[address]
 
     def _nested(self, identity: Identity, kind: type) -> None:
         if identity.scope == "none" or (identity.scope != "full" and not self._hasher.sampling):

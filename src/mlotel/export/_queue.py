@@ -133,8 +133,7 @@ class Queue:
         with self._taking:
             self._is_closed = True
             left = []
-            while self._items:
-                item = self._items.popleft()
+            while (item := self._pop()) is not None:
                 if isinstance(item, _Marker):
                     item.reached.set()
                 else:
@@ -150,13 +149,16 @@ class Queue:
         self._begin()
         self.target.restart()
 
+    def _pop(self) -> Any | None:
+        """The oldest item, or None: between a look at the length and the pop another thread may be faster."""
+        try:
+            return self._items.popleft()
+        except IndexError:
+            return None
+
     def _drop_oldest(self) -> None:
         markers = []
-        while True:
-            try:
-                item = self._items.popleft()
-            except IndexError:
-                break
+        while (item := self._pop()) is not None:
             if not isinstance(item, _Marker):
                 self._ledger.drop(self.signal, count(self.signal, (item,)), "queue_full")
                 break
@@ -196,8 +198,7 @@ class Queue:
             if self._is_closed or (not everything and len(self._items) < self._limits.batch):
                 return None
             batch: list[Any] = []
-            while self._items and len(batch) < self._limits.batch:
-                item = self._items.popleft()
+            while len(batch) < self._limits.batch and (item := self._pop()) is not None:
                 if not isinstance(item, _Marker):
                     batch.append(item)
                 elif batch:

@@ -157,7 +157,7 @@ class _Answers:
         return self.status is not None and 300 <= self.status < 400
 
     def session(self) -> Any:
-        """A session that tells of its answers; None where the environment names a provider of sessions."""
+        """An HTTP client that tells of its answers; None where the environment names a provider of such clients."""
         for name, value in os.environ.items():
             if value and name.startswith("OTEL_PYTHON_EXPORTER_OTLP_HTTP_") and name.endswith("CREDENTIAL_PROVIDER"):
                 return None

@@ -128,6 +128,12 @@ def resolve(names: Iterable[str], asked: str = "instrument() got ") -> list[str]
     return list(dict.fromkeys(found))
 
 
+def require_known(names: Iterable[str], asked: str) -> None:
+    """Raise for the first of ``names`` that is unknown, whatever is installed; see ``resolve``."""
+    for name in names:
+        _expand(name, asked)
+
+
 def install(plugins: Iterable[str]) -> list[str]:
     """Instrument libraries.
 

@@ -3,14 +3,14 @@
 import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from types import FrameType, TracebackType
+from types import CodeType, FrameType, TracebackType
 from typing import Any, Literal, NoReturn, TypeAlias, TypeVar, cast, overload
 
 from opentelemetry import context
 from opentelemetry.context import Context
 from opentelemetry.trace import INVALID_SPAN, Span, get_current_span, set_span_in_context
 
-from mlotel import _current, _providers, metrics
+from mlotel import _current, _providers, _settings, metrics
 from mlotel._guard import guard
 from mlotel.errors import InvalidArgumentError, InvalidTypeError
 from mlotel.semconv import attributes as names
@@ -517,12 +517,24 @@ class _Call:
         component._run_remaining_checks()
 
 
+_code_names: dict[int, tuple[str, CodeType]] = {}  # by id, kept alive: equal code in two modules has two names
+_MAX_CODE_NAMES = 4096
+
+
 def _code_name(frame: FrameType) -> str:
-    while frame.f_globals.get("__name__") == "contextlib" and frame.f_back is not None:
-        frame = frame.f_back  # an ExitStack opened the component
     code = frame.f_code
-    function = getattr(code, "co_qualname", code.co_name)  # co_qualname is new in Python 3.11
-    return attributes.text(f"{frame.f_globals.get('__name__', '')}.{function}")
+    known = _code_names.get(id(code))
+    if known is not None:
+        name = known[0]
+    else:
+        module = frame.f_globals.get("__name__", "")
+        if module == "contextlib" and frame.f_back is not None:  # an ExitStack opened the component
+            return _code_name(frame.f_back)
+        function = getattr(code, "co_qualname", code.co_name)  # co_qualname is new in Python 3.11
+        name = attributes.clean(f"{module}.{function}")
+        if len(_code_names) < _MAX_CODE_NAMES:
+            _code_names[id(code)] = name, code
+    return name if _settings.current.redact is None else attributes.text(name)
 
 
 def _require_artifact(call: str, name: str | None, uri: str | None, kind: str | None) -> None:

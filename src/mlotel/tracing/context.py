@@ -24,7 +24,7 @@ R = TypeVar("R")
 _PROPAGATORS = (TraceContextTextMapPropagator(), W3CBaggagePropagator())
 _NAMES = ("traceparent", "tracestate", "baggage")
 
-_from_environment: tuple[tuple[str | None, str | None], Context] | None = None
+_from_environment: tuple[str | None, Context] | None = None
 
 
 def _inject(ctx: Context) -> dict[str, str]:
@@ -84,13 +84,13 @@ def parent_context() -> Context:
 
 
 def _inherited() -> Context:
-    """Context in ``TRACEPARENT``, ``TRACESTATE`` and ``BAGGAGE``; read again only when one of them changes."""
+    """Context in ``TRACEPARENT``, ``TRACESTATE`` and ``BAGGAGE``; read again only when the first of them changes."""
     global _from_environment
-    key = os.environ.get("TRACEPARENT"), os.environ.get("BAGGAGE")
-    if _from_environment is None or _from_environment[0] != key:
+    known, trace_parent = _from_environment, os.environ.get("TRACEPARENT")
+    if known is None or known[0] != trace_parent:
         headers = {name: value for name in _NAMES if (value := os.environ.get(name.upper()))}
-        _from_environment = (key, _extract(headers) if headers else Context())
-    return _from_environment[1]
+        known = _from_environment = (trace_parent, _extract(headers) if headers else Context())
+    return known[1]
 
 
 def carry(function: Callable[P, R]) -> Callable[P, R]:

@@ -29,8 +29,10 @@ Reason: TypeAlias = Literal["corrupt", "foreign", "too_large", "version", "not_w
   a database that cannot be used.
 """
 
+CONTENT_ID = re.compile(r"xxh3:[0-9a-f]{32}|(?:blake3|sha256):[0-9a-f]{64}")
+"""Ids of scope ``full``: equal ones mean equal content, wherever they are."""
+
 _TRACEPARENT = re.compile(r"00-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})")
-_CONTENT_ID = re.compile(r"xxh3:[0-9a-f]{32}|(?:blake3|sha256):[0-9a-f]{64}")
 _SCHEMA_HASH = re.compile(r"[0-9a-f]{32}")
 _MAX_CHARACTERS = {"component": 256, "run_id": 256, "name": 256, "uri": 2048}
 # What no name of anything needs, and what can make a terminal or a reader show something else than is there.
@@ -82,7 +84,7 @@ class Stamp:
 
     def __post_init__(self) -> None:
         _check("traceparent", self.traceparent, _TRACEPARENT)
-        for field, pattern in (("content_id", _CONTENT_ID), ("file_id", _CONTENT_ID), ("schema_hash", _SCHEMA_HASH)):
+        for field, pattern in (("content_id", CONTENT_ID), ("file_id", CONTENT_ID), ("schema_hash", _SCHEMA_HASH)):
             if (value := getattr(self, field)) is not None:
                 _check(field, value, pattern)
         for field in _MAX_CHARACTERS:

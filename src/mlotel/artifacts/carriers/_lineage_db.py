@@ -40,6 +40,7 @@ _COLUMNS = "artifact_id, written_ns, trace_id, span_id, trace_flags, component, 
 _SLACK = 1000  # rows beyond the limit that are not worth a deletion
 _SLACK_NS = 86_400 * 10**9
 _MAX_NS = 2**63 - 1
+_SMALLEST = 512
 _BESIDE = ("-journal", "-wal", "-shm")
 
 _Inode: TypeAlias = tuple[int, int]
@@ -149,11 +150,10 @@ class Connection:
             ).fetchall()
         return rows
 
-    def insert(self, rows: Sequence[tuple[Any, ...]]) -> bool:
-        """Add rows, all or none; True says that they are there."""
+    def insert(self, rows: Sequence[tuple[Any, ...]]) -> None:
+        """Add rows, all or none."""
         with self._changing():
             self._raw.executemany(f"INSERT INTO producer ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
-        return True
 
     def prune(self, max_rows: int, oldest_ns: int, *, only_when_worthwhile: bool = False) -> int:
         """Delete rows that are older, and all but the newest ``max_rows``; returns how many went."""
@@ -279,6 +279,8 @@ def _checked(path: Path, *, create: bool) -> _Inode | None:
         raise UnusableError(f"{path} is a symbolic link; let XDG_STATE_HOME name the folder where it should be")
     if not stat.S_ISREG(found.st_mode):
         raise UnusableError(f"{path} is no regular file")
+    if 0 < found.st_size < _SMALLEST:  # SQLite would take it for an empty one and write over it
+        raise CorruptDatabaseError("it is shorter than any database", _inode_of(found))
     folder = path.parent.stat()
     if hasattr(os, "geteuid"):
         _keep_others_out(path, found, folder)

@@ -22,7 +22,7 @@ from typing import Any, TypeVar
 
 from mlotel import _guard
 from mlotel.artifacts.carriers import _lineage_db as database
-from mlotel.artifacts.carriers._base import count
+from mlotel.artifacts.carriers._base import CONTENT_ID, count
 from mlotel.artifacts.evidence import Producer
 from mlotel.errors import InvalidArgumentError
 
@@ -38,7 +38,6 @@ _MAX_PENDING_S = 1.0
 _CALM_S = 1.0  # after a wait in vain nobody waits again for so long: a thousand reads must not wait 50 ms each
 _MAX_FAILURES = 3
 _OFF = frozenset({"off", "false", "0", "no", "never", "none"})
-_FINDABLE = ("xxh3:", "blake3:", "sha256:")  # ids of equal content; the others mean nothing in another process
 
 T = TypeVar("T")
 
@@ -102,7 +101,7 @@ class Index:
 
     def add(self, producer: Producer) -> None:
         """Remember who wrote what. Ids that mean nothing elsewhere (``ref:``, ``partial:``, ``meta:``) are left out."""
-        if not self.is_on or not producer.artifact_id.startswith(_FINDABLE):
+        if not self.is_on or not CONTENT_ID.fullmatch(producer.artifact_id):
             return
         _open.add(self)
         with self._list_lock:
@@ -126,7 +125,7 @@ class Index:
         Returns:
             The producer, with evidence ``index``; None when there is none, or the database was locked for too long.
         """
-        if not self.is_on or not artifact_id.startswith(_FINDABLE):
+        if not self.is_on or not CONTENT_ID.fullmatch(artifact_id):
             return None
         with self._list_lock:
             own = [entry for entry in self._pending if entry.artifact_id == artifact_id]
@@ -137,22 +136,12 @@ class Index:
 
     def flush(self) -> bool:
         """Write what was gathered. Returns whether nothing is left to write."""
-        if not self.is_on:
+        if not self.is_on or not self._pending:
             return True
-        with self._list_lock:
-            batch = list(self._pending)
-        if not batch:
-            return True
-        rows = [_to_row(producer) for producer in batch]
-        if not self._do(lambda connection: connection.insert(rows), False, create=True):
+        if not self._do(self._write_pending, False, create=True):
             return not self.is_on
-        with self._list_lock:
-            written = set(map(id, batch))
-            self._pending = [producer for producer in self._pending if id(producer) not in written]
-            self._pending_since = time.monotonic()
-            is_empty = not self._pending
         self._do(lambda connection: connection.prune(MAX_ROWS, _oldest_ns(), only_when_worthwhile=True), 0)
-        return is_empty
+        return not self._pending
 
     def prune(self, *, max_rows: int = MAX_ROWS, max_age_s: float = MAX_AGE_S) -> int:
         """Forget old entries. Also happens by itself, with the values given here as defaults.
@@ -213,6 +202,16 @@ class Index:
         finally:
             self._lock.release()
         return otherwise
+
+    def _write_pending(self, connection: "database.Connection") -> bool:
+        with self._list_lock:
+            batch = list(self._pending)
+        connection.insert([_to_row(producer) for producer in batch])
+        with self._list_lock:  # meanwhile others may have been added, and the oldest given up
+            written = set(map(id, batch))
+            self._pending = [producer for producer in self._pending if id(producer) not in written]
+            self._pending_since = time.monotonic()
+        return True
 
     def _connect(self, deadline: float, *, create: bool) -> "database.Connection | None":
         assert self.path is not None

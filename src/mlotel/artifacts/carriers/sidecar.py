@@ -67,4 +67,4 @@ def _beside(path: str) -> str:
 
 
 def _find(view: View) -> bytes:
-    return view.at(0, min(view.size, MAX_BYTES + 2)).strip()  # the line's end; what is longer still is counted as such
+    return view.at(0, min(view.size, MAX_BYTES + 2)).rstrip(b"\r\n")  # too long by now: counted as such

@@ -1,0 +1,538 @@
+"""Objects by their state: class, attributes and everything that hangs on them, as far as every piece is known.
+
+Models are graphs of Python objects with arrays at the ends. Each object is described by the name of its class and by
+its attributes in the order of their names; nothing is pickled, and no method of the user's runs. A piece that hides
+its state (an extension type of an unknown library, a handle, a lambda) makes the whole unidentifiable.
+"""
+
+import enum
+import functools
+import re
+import struct
+import sys
+import weakref
+from collections.abc import Callable, Mapping
+from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from mlotel.artifacts import _code, _dispatch, array
+from mlotel.artifacts import value as plain
+from mlotel.artifacts._base import CHUNK, SAMPLE, Hasher, Unidentifiable
+from mlotel.artifacts._look import ancestry, origin
+from mlotel.artifacts._numbers import Array, blocks, canonical, feed
+from mlotel.artifacts._rules import DROPPED, Rule, rule_for
+
+_SMALL = 1 << 12  # bytes of an array that are copied rather than looked at in pieces
+_SAMPLE_PIECES = 100 * SAMPLE
+_SCALARS = plain._SCALARS  # the same tokens as plain values, a call less for each
+_STATEFUL = frozenset({"sklearn", "scipy", "numpy"})  # their extension types hand out all they hold when reduced
+
+Describe: TypeAlias = Callable[["Walk", Any], None]
+
+
+class _Plain:
+    """An ordinary class: objects of classes laid out like it hold nothing but their attributes."""
+
+
+def identify_object(value: Any, hasher: Hasher) -> None:
+    """Describe an object to the hasher.
+
+    Raises:
+        Unidentifiable: If a piece of it cannot be described.
+    """
+    with np.errstate(invalid="ignore"):  # looking for NaN would warn of signalling ones
+        Walk(hasher).write(value)
+
+
+class Walk:
+    """One walk through an object.
+
+    Args:
+        hasher: Takes the tokens, keeps the time, says whether to sample.
+    """
+
+    __slots__ = ("_hasher", "_left", "_open", "_token", "_unread")
+
+    def __init__(self, hasher: Hasher) -> None:
+        self._hasher = hasher
+        self._token = hasher.token
+        self._open = hasher.open
+        self._left = _SAMPLE_PIECES if hasher.sampling else -1
+        self._unread: set[int] = set()  # addresses of generators that do not count
+
+    def write(self, value: Any) -> None:
+        """Describe any value."""
+        kind = type(value)
+        scalar = _SCALARS.get(kind)
+        if scalar is not None:
+            self._token(scalar(value))
+        else:
+            describe = _DESCRIBE.get(kind) or _described_by(kind, value)
+            (_dropped if describe is None else describe)(self, value)
+
+    def _enough(self) -> bool:
+        """Whether a sample is complete."""
+        if self._left > 0:
+            self._left -= 1
+        return self._left == 0
+
+    def enter(self, value: Any) -> bool:
+        """Note that a value is being described; False, and a token, if it is so already: it holds itself."""
+        address = id(value)
+        depth = self._open.get(address)
+        if depth is not None:
+            self._token(b"R" + _count(len(self._open) - depth))
+            return False
+        self._open[address] = len(self._open)
+        return True
+
+    def leave(self, value: Any) -> None:
+        """The value is described."""
+        del self._open[id(value)]
+
+    def attributes(self, state: Mapping[str, Any], rule: Rule) -> None:
+        """Describe attributes by name. Those that hold tools such as loggers are as if they were not there."""
+        for name in rule.generators:
+            if name in state:
+                self._unread.add(id(state[name]))
+        parts: list[bytes] = []
+        skipped = rule.skipped
+        for name in sorted(state):
+            if name in skipped:
+                continue
+            value = state[name]
+            kind = type(value)
+            scalar = _SCALARS.get(kind)
+            if scalar is not None:
+                parts.append(_name(name))
+                parts.append(scalar(value))
+                continue
+            describe = _DESCRIBE.get(kind) or _described_by(kind, value)
+            if describe is None:
+                continue
+            parts.append(_name(name))
+            if kind is np.ndarray:
+                data = _small_array(value)
+                if data is not None:
+                    parts.append(data)
+                    continue
+            self._token(b"".join(parts))
+            parts.clear()
+            if name in rule.ordered:
+                self._pairs(value)
+            else:
+                describe(self, value)
+        parts.append(b".")
+        self._token(b"".join(parts))
+
+    def _pairs(self, value: Mapping[str, Any]) -> None:
+        self._token(b"O" + _count(len(value)))
+        for name, part in value.items():
+            self._token(_name(name))
+            self.write(part)
+
+    def array(self, values: Array) -> None:
+        """Describe an array like ``mlotel.artifacts.array`` does, with fewer calls."""
+        data = _small_array(values)
+        if data is not None:
+            self._token(data)
+            return
+        dtype = values.dtype
+        if dtype.names is not None:
+            self._records(values)
+            return
+        if dtype.kind not in "biufcmMO":
+            self.nested(values, array)
+            return
+        self._token(_array_head(dtype) + _shape(values.shape))
+        if self._hasher.sampling:
+            values = array._sample(values, self._hasher)
+        if dtype.kind != "O":
+            for block in blocks(values):
+                feed(self._hasher, canonical(block))
+        elif self.enter(values):
+            for element in values.ravel().tolist():
+                self.write(element)
+            self.leave(values)
+
+    def _records(self, values: Array) -> None:
+        """Structured arrays as they lie in memory, with zeros between the fields: the nodes of trees."""
+        dtype = values.dtype
+        padding = _padding(dtype)
+        if padding is None or not values.flags.c_contiguous or values.size == 0 or self._hasher.sampling:
+            self.nested(values, array)
+            return
+        self._token(b"A" + _array_head(dtype) + _shape(values.shape))
+        step = max(1, CHUNK // dtype.itemsize)
+        flat = values.reshape(-1)
+        for start in range(0, len(flat), step):
+            data = flat[start : start + step].view(np.uint8)
+            if padding and not _is_clean(data, padding, dtype.itemsize):
+                data = data.reshape(-1, dtype.itemsize).copy()
+                for first, last in padding:
+                    data[:, first:last] = 0
+            self._hasher.raw(data)
+
+    def nested(self, value: Any, kind: Any) -> None:
+        """Describe a value of another kind by its id."""
+        identity = kind.identify(value, self._hasher.child())
+        if identity.scope == "none" or (identity.scope != "full" and not self._hasher.sampling):
+            raise Unidentifiable(f"a value of type {type(value).__qualname__}")
+        self._token(b"k" + _text(identity.id))
+
+
+def _count(number: int) -> bytes:
+    return number.to_bytes(8, "little")
+
+
+def _text(value: str) -> bytes:
+    data = value.encode("utf-8", "surrogatepass")
+    return _count(len(data)) + data
+
+
+@functools.lru_cache(maxsize=4096)
+def _name(name: str) -> bytes:
+    return b"s" + _text(name)
+
+
+@functools.lru_cache(maxsize=256)
+def _array_head(dtype: "np.dtype[Any]") -> bytes:
+    """What is said of a dtype; where the fields lie counts when they are taken as they lie."""
+    word = array._word(dtype)
+    if dtype.fields is not None:
+        word += f"@{[dtype.fields[name][1] for name in dtype.names or ()]}/{dtype.itemsize}"
+    return b"a" + _text(word)
+
+
+@functools.lru_cache(maxsize=1024)
+def _shape(shape: tuple[int, ...]) -> bytes:
+    return struct.pack(f"<{1 + len(shape)}q", len(shape), *shape)
+
+
+def _small_array(values: Array) -> bytes | None:
+    """All tokens of a small array of numbers that lies in memory as it is described; None for others."""
+    dtype = values.dtype
+    kind = dtype.kind
+    if kind not in "iuf" or values.nbytes > _SMALL or not dtype.isnative or not values.flags.c_contiguous:
+        return None
+    if kind == "f" and (dtype.itemsize > 8 or (values.size and _has_nan(values))):
+        return None
+    if sys.byteorder == "big":
+        return None
+    return _array_head(dtype) + _shape(values.shape) + values.tobytes()
+
+
+def _has_nan(values: Array) -> bool:
+    lowest = np.minimum.reduce(values, axis=None)
+    return bool(lowest != lowest)
+
+
+@functools.lru_cache(maxsize=64)
+def _padding(dtype: "np.dtype[Any]") -> tuple[tuple[int, int], ...] | None:
+    """Ranges of bytes between the fields; None for dtypes that hold more than plain little-endian numbers."""
+    if dtype.fields is None or sys.byteorder == "big":
+        return None
+    fields = sorted((offset, part) for part, offset, *_ in dtype.fields.values())
+    gaps, end = [], 0
+    for offset, part in fields:
+        if part.kind not in "biuf" or not part.isnative or part.itemsize > 8 or offset < end:
+            return None
+        if offset > end:
+            gaps.append((end, offset))
+        end = offset + part.itemsize
+    if end < dtype.itemsize:
+        gaps.append((end, dtype.itemsize))
+    return tuple(gaps)
+
+
+def _is_clean(data: Array, padding: tuple[tuple[int, int], ...], itemsize: int) -> bool:
+    """Whether there are only zeros between the fields. Words are looked at where that can be: it is 7 times faster."""
+    if len(padding) == 1 and itemsize % 8 == 0 and padding[0][1] == itemsize and padding[0][0] >= itemsize - 8:
+        words = data.view(np.uint64).reshape(-1, itemsize // 8)[:, -1]
+        bits = 8 * (8 - (itemsize - padding[0][0]))
+        return bool((np.bitwise_or.reduce(words) >> np.uint64(bits) if bits else np.bitwise_or.reduce(words)) == 0)
+    rows = data.reshape(-1, itemsize)
+    return not any(rows[:, first:last].any() for first, last in padding)
+
+
+def _sequence(letter: bytes) -> Describe:
+    def describe(walk: Walk, value: Any) -> None:
+        if not walk.enter(value):
+            return
+        walk._token(letter + _count(len(value)))
+        for member in value:
+            if walk._enough():
+                walk._token(b"~")
+                break
+            walk.write(member)
+        walk.leave(value)
+
+    return describe
+
+
+def _dict(walk: Walk, value: dict[Any, Any]) -> None:
+    if not walk.enter(value):
+        return
+    if all(type(key) is str for key in dict.keys(value)):
+        walk._token(b"D" + _count(len(value)))
+        for key in sorted(dict.keys(value)):
+            if walk._enough():
+                walk._token(b"~")
+                break
+            walk._token(_name(key))
+            walk.write(dict.__getitem__(value, key))
+    else:
+        # keys are plain values nearly always; what they say by themselves is their order
+        pairs = sorted(
+            ((_alone(walk, key), position) for position, key in enumerate(dict.keys(value))), key=lambda pair: pair[0]
+        )
+        members = list(dict.values(value))
+        walk._token(b"E" + _count(len(value)))
+        for key, position in pairs:
+            if walk._enough():
+                walk._token(b"~")
+                break
+            walk._token(key)
+            walk.write(members[position])
+    walk.leave(value)
+
+
+def _set(walk: Walk, value: set[Any]) -> None:
+    walk._token(b"S" + _count(len(value)) + b"".join(sorted(_alone(walk, member) for member in value)))
+
+
+def _alone(walk: Walk, value: Any) -> bytes:
+    scalar = _SCALARS.get(type(value))
+    if scalar is not None:
+        return scalar(value)
+    child = walk._hasher.child()
+    Walk(child).write(value)
+    return b"#" + child.digest()
+
+
+def _generator(walk: Walk, value: Any) -> None:
+    """A ``RandomState`` by its state; one of training is only said to be there."""
+    if id(value) in walk._unread:
+        walk._token(b"g")
+        return
+    walk._token(b"G" + _text(type(value).__name__))
+    if isinstance(value, np.random.RandomState):
+        walk.write(value.get_state(legacy=False))
+        return
+    bits = value.bit_generator if isinstance(value, np.random.Generator) else value
+    seed = bits.seed_seq if hasattr(bits, "seed_seq") else None  # numpy 1.25 has it: what spawn() would give
+    walk.write(bits.state)
+    walk.write(seed.state if isinstance(seed, np.random.SeedSequence) else None)
+
+
+def _slice(walk: Walk, value: slice) -> None:
+    walk._token(b"z")
+    for part in (value.start, value.stop, value.step):
+        walk.write(part)
+
+
+def _range(walk: Walk, value: range) -> None:
+    walk._token(b"Z")
+    for part in (value.start, value.stop, value.step):
+        walk.write(part)
+
+
+def _function(walk: Walk, value: Any) -> None:
+    walk._token(b"n" + _text(_code.function_name(value)))
+
+
+def _class(walk: Walk, value: Any) -> None:
+    walk._token(b"C" + _text(_code.class_name(value)))
+
+
+def _method(walk: Walk, value: Any) -> None:
+    """A bound method: its object and the function's name."""
+    if type(value) is BuiltinFunctionType and (value.__self__ is None or isinstance(value.__self__, ModuleType)):
+        _function(walk, value)
+        return
+    walk._token(b"m" + _text(value.__name__))
+    walk.write(value.__self__)
+
+
+def _partial(walk: Walk, value: "functools.partial[Any]") -> None:
+    walk._token(b"p")
+    for part in (value.func, value.args, value.keywords):
+        walk.write(part)
+
+
+def _pattern(walk: Walk, value: "re.Pattern[Any]") -> None:
+    walk._token(b"w")
+    walk.write(value.pattern)
+    walk.write(value.flags)
+
+
+def _ellipsis(walk: Walk, value: Any) -> None:
+    walk._token(b"_")
+
+
+def _float64(walk: Walk, value: Any) -> None:
+    walk._token(_SCALARS[float](float(value)))
+
+
+def _int64(walk: Walk, value: Any) -> None:
+    walk._token(_SCALARS[int](int(value)))
+
+
+def _plain_value(walk: Walk, value: Any) -> None:
+    walk._token(plain.encode(value, walk._hasher))
+
+
+def _enum(walk: Walk, value: Any) -> None:
+    walk._token(b"e" + _text(_code.class_name(type(value))) + _text(str(value._name_)))
+    walk.write(value._value_)
+
+
+def _named_tuple(walk: Walk, value: Any) -> None:
+    walk._token(b"u" + _text(type(value).__name__))
+    walk.write(list(type(value)._fields))
+    _sequence(b"t")(walk, value)
+
+
+def _dtype(walk: Walk, value: Any) -> None:
+    walk._token(b"y" + _text(array._word(value)))
+
+
+def _word(walk: Walk, value: Any) -> None:
+    """What says all in its text: paths, and torch's dtypes and devices."""
+    walk._token(b"W" + _text(origin(type(value))[1]) + _text(str(value)))
+
+
+def _dropped(walk: Walk, value: Any) -> None:
+    walk._token(b"-")
+
+
+_DESCRIBE: dict[type, Describe] = {
+    np.ndarray: Walk.array,
+    np.memmap: lambda walk, value: walk.array(np.asarray(value)),  # how joblib reads with mmap_mode
+    np.float64: _float64,
+    np.int64: _int64,
+    list: _sequence(b"l"),
+    tuple: _sequence(b"t"),
+    set: _set,
+    frozenset: _set,
+    **dict.fromkeys(plain._DICTS, _dict),
+    slice: _slice,
+    range: _range,
+    FunctionType: _function,
+    BuiltinFunctionType: _method,
+    MethodType: _method,
+    type: _class,
+    np.ufunc: _function,
+    type(np.mean): _function,
+    functools.partial: _partial,
+    re.Pattern: _pattern,
+    type(Ellipsis): _ellipsis,
+    np.random.RandomState: _generator,
+    np.random.Generator: _generator,
+}
+_learned: "weakref.WeakKeyDictionary[type, Describe]" = (
+    weakref.WeakKeyDictionary()
+)  # classes of users, let go with them
+
+
+def _described_by(kind: type, value: Any) -> Describe | None:
+    """How objects of a class are described; None for tools that do not count.
+
+    Raises:
+        Unidentifiable: If they cannot be.
+    """
+    known = _learned.get(kind)
+    if known is None:
+        order = ancestry(value)
+        if any(origin(ancestor) in DROPPED for ancestor in order):
+            return None
+        known = _learned[kind] = _how(kind, order, value)
+    return known
+
+
+def _how(kind: type, order: tuple[type, ...], value: Any) -> Describe:
+    roots = {origin(ancestor)[0] for ancestor in order}
+    if issubclass(kind, type):
+        return _class
+    if issubclass(kind, np.random.BitGenerator):
+        return _generator
+    if issubclass(kind, np.dtype):
+        return _dtype
+    if any(ancestor is enum.Enum for ancestor in order):
+        return _enum
+    if plain.is_plain(kind):
+        return _plain_value if not plain._is_named_tuple(kind) else _named_tuple
+    if "pathlib" in roots or origin(kind) in {("torch", "dtype"), ("torch", "device"), ("torch", "memory_format")}:
+        return _word
+    if origin(kind) == ("torch", "Size"):
+        return _sequence(b"t")
+    names = [_code.public_name(ancestor) for ancestor in order]
+    if names[0] == "sklearn.utils.Bunch":
+        return _dict
+    if not any(is_walked(ancestor) for ancestor in order):
+        other = _dispatch.kind_for(value)
+        if other is not None and not getattr(other, "WALKS", False):
+            found = other  # bound for the closure
+            return lambda walk, part: walk.nested(part, found)
+    return _object_of(kind, order, names)
+
+
+def is_walked(kind: type) -> bool:
+    """Whether the kinds that walk through objects describe objects of this class."""
+    return origin(kind) in {("sklearn", "BaseEstimator"), ("torch", "Module")}
+
+
+def _object_of(kind: type, order: tuple[type, ...], names: list[str]) -> Describe:
+    head = b"o" + _text(_code.class_name(kind))
+    rule = rule_for(names)
+    word = kind.__qualname__  # not the class itself: what is learned of it must not keep it alive
+    cached = {
+        name
+        for ancestor in order
+        for name, member in vars(ancestor).items()
+        if isinstance(member, functools.cached_property)
+    }
+    if cached:
+        rule = rule._replace(skipped=rule.skipped | cached)
+
+    def described(walk: Walk, value: Any) -> None:
+        if not walk.enter(value):
+            return
+        if walk._enough():
+            walk._token(b"~")
+        else:
+            walk._token(head)
+            state = object.__getattribute__(value, "__dict__")
+            walk.attributes(state if rule.state is None else rule.state(state), rule)
+        walk.leave(value)
+
+    def reduced(walk: Walk, value: Any) -> None:
+        if not walk.enter(value):
+            return
+        parts = value.__reduce_ex__(2)
+        if isinstance(parts, str) or len(parts) > 3:
+            raise Unidentifiable(f"a value of type {word}")
+        arguments, state = parts[1], (parts[2] if len(parts) == 3 else None)
+        if rule.state is not None:
+            arguments, state = (rule.state(part) if type(part) is tuple else part for part in (arguments, state))
+        walk._token(b"x" + head)
+        walk.write(arguments)
+        walk.write(state)
+        walk.leave(value)
+
+    if _is_plain_layout(kind):
+        return described
+    if origin(kind)[0] in _STATEFUL:
+        return reduced
+    raise Unidentifiable(f"a value of type {kind.__qualname__}, which may hold more than its attributes")
+
+
+def _is_plain_layout(kind: type) -> bool:
+    """Whether objects of the class have attributes and nothing else: no slots, no fields of an extension."""
+    return (
+        kind.__basicsize__ == _Plain.__basicsize__
+        and kind.__dictoffset__ == _Plain.__dictoffset__
+        and kind.__itemsize__ == 0
+    )

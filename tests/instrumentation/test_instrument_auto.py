@@ -1,0 +1,79 @@
+"""OpenTelemetry's own tools find the instrumentation, and it does what they expect."""
+
+import os
+import subprocess
+import sys
+import textwrap
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+
+import mlotel
+from mlotel import instrumentation
+from mlotel.instrumentation._entry import IoInstrumentor
+
+PROGRAM = """
+import sys
+import mlotel
+from opentelemetry import trace
+print("imported before:", *{"pandas", "polars", "pyarrow", "joblib", "torch"} & set(sys.modules))
+import pickle
+with mlotel.component("save"), open("model.pkl", "wb") as file:
+    pickle.dump({"weight": 0.5}, file)
+trace.get_tracer_provider().force_flush()
+"""
+
+
+def run(folder, *command, **environment):
+    (folder / "program.py").write_text(textwrap.dedent(PROGRAM))
+    base = {
+        "OTEL_TRACES_EXPORTER": "console", "OTEL_METRICS_EXPORTER": "none", "OTEL_LOGS_EXPORTER": "none",
+    }  # fmt: skip
+    done = subprocess.run(
+        [*command, sys.executable, "program.py"],
+        cwd=folder, env=os.environ | base | environment, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return done
+
+
+def test_the_entry_point_is_there():
+    """The distribution offers `io`, and asks for no library by `instruments`, which would block everything."""
+    [entry] = [e for e in metadata.entry_points(group="opentelemetry_instrumentor") if e.dist.name == "mlotel"]
+
+    assert (entry.name, entry.load()) == ("io", IoInstrumentor)
+    assert not any("instruments" in requirement for requirement in metadata.requires("mlotel"))
+
+
+@pytest.mark.parametrize("disabled", [False, True])
+def test_a_program_under_opentelemetry_instrument(disabled, tmp_path):
+    """`opentelemetry-instrument python program.py` captures files, imports no library, and can be told not to."""
+    command = Path(sys.executable).with_name("opentelemetry-instrument")
+    environment = {"OTEL_PYTHON_DISABLED_INSTRUMENTATIONS": "io"} if disabled else {}
+
+    done = run(tmp_path, command, **environment)
+
+    assert "imported before:\n" in done.stdout
+    assert '"name": "component save"' in done.stdout
+    assert ('"name": "write model.pkl"' in done.stdout) is not disabled
+    assert "mlotel" not in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_without_the_tool_nothing_is_captured(tmp_path):
+    """The same program alone records nothing, for nobody has asked."""
+    assert "write model.pkl" not in run(tmp_path).stdout
+
+
+def test_by_hand_it_does_the_same():
+    """`IoInstrumentor().instrument()` is `mlotel.instrument("io")`, and takes back what it did and no more."""
+    mlotel.instrument("numpy")
+
+    IoInstrumentor().instrument()
+    assert "pickle" in instrumentation._installed
+    assert IoInstrumentor().is_instrumented_by_opentelemetry
+    IoInstrumentor().uninstrument()
+
+    assert list(instrumentation._installed) == ["numpy"]
+    assert IoInstrumentor().instrumentation_dependencies() == ()

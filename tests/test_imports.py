@@ -69,6 +69,7 @@ LOADS = {  # every line that turns a string into a module
     "__init__": ["import_module(_HOMES[name])", "import_module(f'mlotel.{name}')"],  # a public name, at its first use
     "_plugins": ["importlib.import_module(f'mlotel.{folder}.{name}')", "importlib.util.find_spec(f'mlotel.{folder}')"],
 }
+NOT_INSTALLED = ("torch",)  # libraries too large for the suite's environment
 FORBIDDEN_AT_IMPORT = {"numpy", "scipy", "pandas", "polars", "pyarrow", "sklearn", "torch", "opentelemetry.sdk"}
 
 
@@ -204,14 +205,24 @@ def run(code):
     return done.stdout.split()
 
 
+IMPORT = (  # imports ``name``; a plugin may fail for want of a library of its own, and only for that
+    "def load(name):\n"
+    "    try:\n"
+    "        importlib.import_module(name)\n"
+    "    except ModuleNotFoundError as error:\n"
+    f"        if error.name not in {NOT_INSTALLED!r} or name.split('.')[-1] != error.name:\n"
+    "            raise\n"
+)
+
+
 def test_public_names_survive_the_import_of_every_submodule():
-    """With every submodule imported, each public name is still what it was before, and each import works on its own."""
+    """With every submodule imported, each public name is still what it was before."""
     code = (
-        "import importlib, pkgutil, types, mlotel\n"
+        f"import importlib, pkgutil, mlotel\n{IMPORT}"
         "before = {name: getattr(mlotel, name) for name in mlotel.__all__}\n"
         "for found in pkgutil.walk_packages(mlotel.__path__, 'mlotel.'):\n"
         "    if found.name != 'mlotel.__main__':\n"
-        "        importlib.import_module(found.name)\n"
+        "        load(found.name)\n"
         "        print(found.name)\n"
         "for name, value in before.items():\n"
         "    assert getattr(mlotel, name) is value, name\n"
@@ -227,11 +238,11 @@ def test_every_submodule_can_be_the_first_one_imported():
     """No module needs another one to have been imported before it."""
     names = [f"mlotel.{module_of(path)}" for path in FILES if path.stem not in ("__init__", "__main__")]
     code = (
-        "import importlib, os, sys\n"
+        f"import importlib, os\n{IMPORT}"
         f"for name in {names!r}:\n"
         "    child = os.fork()\n"  # a fresh state for each, without the cost of a fresh interpreter
         "    if child == 0:\n"
-        "        importlib.import_module(name)\n"
+        "        load(name)\n"
         "        os._exit(0)\n"
         "    if os.waitpid(child, 0)[1]:\n"
         "        print(name)\n"

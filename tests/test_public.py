@@ -33,7 +33,7 @@ def test_each_name_is_there_and_documented(name):
 
 def test_an_unknown_name():
     """A name that is not there is an AttributeError as of any module."""
-    with pytest.raises(AttributeError, match="^module 'mlotel' has no attribute 'componnent'$"):
+    with pytest.raises(AttributeError, match=r"^module 'mlotel' has no attribute 'componnent'$"):
         mlotel.componnent  # noqa: B018 - raises
 
 

@@ -146,7 +146,7 @@ def test_objects_count_by_value():
     assert identify(mixed) != identify(same)
     loop = np.empty(1, dtype=object)
     loop[0] = loop
-    assert scope(loop) == "none"
+    assert scope(loop) == "full"
 
 
 def test_masked_arrays():

@@ -198,6 +198,11 @@ CASES = [
 ]
 
 
+def listed(folder: Path) -> list[str]:
+    """Names in a folder, but for the one that every test has."""
+    return sorted(path.name for path in folder.iterdir() if path.name != "isolated")
+
+
 def same(one: Any, other: Any) -> bool:
     """Equality that holds for frames and NaN too."""
     return repr(one) == repr(other)

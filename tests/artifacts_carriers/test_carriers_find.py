@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import pandas as pd
 import pytest
-from carrier_cases import FRAME, OTHER, STAMP
+from carrier_cases import FRAME, OTHER, STAMP, listed
 
 from mlotel import _plugins, artifacts
 from mlotel.artifacts import carriers
@@ -49,7 +49,7 @@ def test_a_sidecar_is_one_line_of_json(table):
 def test_nobody_makes_a_sidecar_unasked(table):
     """Embedding never falls back on a file beside."""
     assert carriers.embed(table, STAMP) is False
-    assert sorted(os.listdir(table.parent)) == ["flights.csv", "isolated"]
+    assert listed(table.parent) == ["flights.csv"]
 
 
 def test_a_sidecar_is_replaced(table):
@@ -89,7 +89,7 @@ def test_sidecars_and_symbolic_links(table, tmp_path):
 
     assert sidecar.write(link, STAMP)
 
-    assert os.listdir(link.parent) == ["latest.csv"]
+    assert listed(link.parent) == ["latest.csv"]
     assert carriers.stamp_of(link) == carriers.stamp_of(table) == (STAMP, "sidecar")
     (tmp_path / "links" / "latest.csv.mlotel.json").write_text(OTHER.to_json())
     assert carriers.stamp_of(link) == (OTHER, "sidecar")
@@ -183,7 +183,7 @@ def test_formats_by_suffix(path, name):
 
 
 def test_the_modules_beside_the_kinds_are_no_kinds():
-    """Neither the evidence nor the carriers are taken for kinds of values, the index and the sidecar not for formats."""
+    """Neither the evidence nor the carriers are kinds of values, nor the index and the sidecar formats."""
     assert not {"evidence", "carriers"} & set(_plugins.names("artifacts"))
     assert not {"index", "sidecar"} & set(_plugins.names("artifacts.carriers"))
     foreign = type("Frame", (), {"__module__": "evidence"})()

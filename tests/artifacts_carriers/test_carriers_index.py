@@ -15,6 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from carrier_cases import listed
 
 from mlotel.artifacts import carriers
 from mlotel.artifacts.carriers import _lineage_db, index
@@ -214,7 +215,7 @@ def test_where_the_index_is(monkeypatch, tmp_path, opened):
     odd = tmp_path / "odd ?#%25 name" / "lineage.db"
     kept(made(), at=odd)
     assert opened(odd).find(an_id(1))
-    assert os.listdir(odd.parent) == ["lineage.db"]
+    assert listed(odd.parent) == ["lineage.db"]
 
 
 # Off
@@ -233,7 +234,7 @@ def test_off_by_variable(monkeypatch, opened, path, value, caplog):
     assert one.find(an_id(1)) is None
     assert one.flush() is True
     assert one.prune() == 0
-    assert os.listdir(path.parent) == ["old"]
+    assert listed(path.parent) == ["old"]
     assert said(caplog) == []
 
 
@@ -296,7 +297,7 @@ def test_a_read_only_home_of_an_ordinary_user():
             return 1 if one.flush() is False or one.is_on else 0
 
         assert as_somebody_else(work) == 0
-        assert os.listdir(folder) == []
+        assert listed(folder) == []
         folder.chmod(0o755)
 
 
@@ -441,7 +442,7 @@ def test_a_journal_goes_with_its_database(opened, path):
     journal.write_bytes(b"journal")
     inode = path.stat().st_dev, path.stat().st_ino
     assert _lineage_db.set_aside(path, inode) == path.parent / "lineage.db.corrupt"
-    assert sorted(os.listdir(path.parent)) == ["lineage.db.corrupt", "lineage.db.corrupt-journal"]
+    assert listed(path.parent) == ["lineage.db.corrupt", "lineage.db.corrupt-journal"]
 
     path.write_bytes(b"garbage" * 1000)
     journal.write_bytes(b"\xd9\xd5\x05\xf9\x20\xa1\x63\xd7" + b"\0" * 1000)  # how a journal begins
@@ -477,7 +478,7 @@ def test_the_database_of_another_program(opened, path, caplog):
 
     off_and_said_once(opened(), caplog, "is the database of another program")
     assert path.read_bytes() == before
-    assert os.listdir(path.parent) == ["lineage.db"]
+    assert listed(path.parent) == ["lineage.db"]
 
 
 def test_the_index_of_a_later_mlotel(opened, path, caplog):
@@ -785,8 +786,8 @@ def test_a_full_index_is_small_and_quick(opened, path):
     with closing(sqlite3.connect(path)) as database:
         for number in range(1, 100_000):
             database.execute(
-                "INSERT INTO producer (artifact_id, written_ns, trace_id, span_id, trace_flags, component, run_id, name, uri)"
-                " SELECT ?, written_ns, trace_id, span_id, 1, component, run_id, name, uri FROM producer WHERE id = 1",
+                "INSERT INTO producer SELECT NULL, ?, written_ns, trace_id, span_id, 1, component, run_id, name, uri"
+                " FROM producer WHERE id = 1",
                 (an_id(number * 7919),),
             )
         database.commit()

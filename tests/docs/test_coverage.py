@@ -21,7 +21,7 @@ TEXT = {page.name: page.read_text(encoding="utf-8") for page in PAGES}
 WRITTEN = {name: text for name, text in TEXT.items() if name not in ("names.md", "api.md")}
 BY_HAND = "\n".join(WRITTEN.values())
 CODE = [file for file in sorted(SOURCE.rglob("*.py")) if not file.is_relative_to(SOURCE / "semconv")]
-PLUGIN_FOLDERS = {"artifacts": "identify", "cli": "add_arguments"}  # and what a plugin of each has
+PLUGIN_FOLDERS = {"artifacts": "identify", "cli": "add_arguments", "instrumentation": "install"}  # what is in each
 NOT_YET = {"MLOTEL_INDEX"}  # read by parts that nothing uses yet; goes when they are wired, and described
 
 
@@ -150,7 +150,13 @@ def test_every_plugin_is_listed(folder):
     """The page about the source names each plugin of each folder, and how another distribution adds one."""
     page = TEXT["architecture.md"] + TEXT["cli.md"]
 
-    names = {name for name in _plugins.own(folder) if hasattr(_plugins.load(folder, name), PLUGIN_FOLDERS[folder])}
+    # Read, not imported: the library of a plugin need not be here.
+    files = {name: SOURCE / folder / f"{name}.py" for name in _plugins.own(folder)}
+    names = {
+        name
+        for name, file in files.items()
+        if file.is_file() and f"\ndef {PLUGIN_FOLDERS[folder]}(" in file.read_text(encoding="utf-8")
+    }
     assert names
     assert missing(names, page, r"(?<!\w){}(?!\w)") == []
     assert f"mlotel.{folder}" in TEXT["architecture.md"]
@@ -171,7 +177,7 @@ def test_every_folder_of_plugins_is_known_here():
         and node.func.value.id == "_plugins"
     }
 
-    assert loaded - {"instrumentation"} <= set(PLUGIN_FOLDERS)
+    assert loaded <= set(PLUGIN_FOLDERS)
 
 
 def test_every_part_of_the_source_is_in_the_map():

@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-import textwrap
 from importlib import metadata
 from pathlib import Path
 
@@ -16,24 +15,22 @@ from mlotel.instrumentation._entry import IoInstrumentor
 PROGRAM = """
 import sys
 import mlotel
-from opentelemetry import trace
 print("imported before:", *{"pandas", "polars", "pyarrow", "joblib", "torch"} & set(sys.modules))
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import ConsoleSpanExporter, SimpleSpanProcessor
+trace.set_tracer_provider(TracerProvider())
+trace.get_tracer_provider().add_span_processor(SimpleSpanProcessor(ConsoleSpanExporter()))
 import pickle
 with mlotel.component("save"), open("model.pkl", "wb") as file:
     pickle.dump({"weight": 0.5}, file)
-trace.get_tracer_provider().force_flush()
 """
 
 
 def run(folder, *command, **environment):
-    (folder / "program.py").write_text(textwrap.dedent(PROGRAM))
-    base = {
-        "OTEL_TRACES_EXPORTER": "console", "OTEL_METRICS_EXPORTER": "none", "OTEL_LOGS_EXPORTER": "none",
-    }  # fmt: skip
-    done = subprocess.run(
-        [*command, sys.executable, "program.py"],
-        cwd=folder, env=os.environ | base | environment, capture_output=True, text=True,
-    )  # fmt: skip
+    (folder / "program.py").write_text(PROGRAM)
+    command = [*command, sys.executable, "program.py"]
+    done = subprocess.run(command, cwd=folder, env=os.environ | environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return done
 

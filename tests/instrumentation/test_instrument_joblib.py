@@ -43,9 +43,9 @@ def test_compressed_and_open_files(capture, tmp_path):
 
     assert_file(record(capture, lambda: joblib.dump(VALUE, path, compress=3)), "output", path, VALUE, type="model")
     path = tmp_path / "open.joblib"
-    with open(path, "wb") as file:
+    with path.open("wb") as file:
         assert_file(record(capture, lambda: joblib.dump(VALUE, filename=file)), "output", path, VALUE, type="model")
-    with open(path, "rb") as file:
+    with path.open("rb") as file:
         assert_file(record(capture, lambda: joblib.load(file)), "input", path, VALUE, type="model")
 
 

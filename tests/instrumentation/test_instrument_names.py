@@ -70,7 +70,11 @@ def test_no_name_is_everything_that_is_installed():
 @pytest.mark.parametrize(
     ("call", "name", "words"),
     [
-        ("instrument", "panda", "instrument() got 'panda', which does not exist. Did you mean 'pandas'? There are: io, "),
+        (
+            "instrument",
+            "panda",
+            "instrument() got 'panda', which does not exist. Did you mean 'pandas'? There are: io, ",
+        ),
         ("instrument", "_base", "instrument() got '_base', which does not exist."),
         ("uninstrument", "polar", "uninstrument() got 'polar', which does not exist. Did you mean 'polars'?"),
     ],

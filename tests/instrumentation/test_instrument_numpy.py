@@ -30,7 +30,7 @@ def test_the_suffix_that_numpy_adds_is_part_of_the_name(capture, tmp_path):
     assert_file(record(capture, lambda: np.save(tmp_path / "a", ARRAY)), "output", tmp_path / "a.npy", ARRAY)
     recorded = record(capture, lambda: np.savez(str(tmp_path / "b"), ARRAY))
     assert_file(recorded, "output", tmp_path / "b.npz", {"arr_0": ARRAY})
-    with open(tmp_path / "plain", "wb") as file:
+    with (tmp_path / "plain").open("wb") as file:
         assert_file(record(capture, lambda: np.save(file, ARRAY)), "output", tmp_path / "plain", ARRAY)
 
 

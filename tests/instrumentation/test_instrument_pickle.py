@@ -6,6 +6,7 @@ import io
 import os
 import pickle
 import tempfile
+from pathlib import Path
 
 import pytest
 from captured_files import assert_file, record
@@ -26,10 +27,10 @@ def test_a_value_is_written_and_read(capture, tmp_path):
     """`dump` and `load` record the file once each, with the id of the value, although the file is still open."""
     path = tmp_path / "model.pkl"
 
-    with open(path, "wb") as file:
+    with path.open("wb") as file:
         written = record(capture, lambda: pickle.dump(VALUE, file))
     assert_file(written, "output", path, VALUE, type="model")
-    with open(path, "rb") as file:
+    with path.open("rb") as file:
         recorded = record(capture, lambda: pickle.load(file))
     assert recorded.result == VALUE
     assert_file(recorded, "input", path, VALUE, type="model")
@@ -39,7 +40,7 @@ def test_every_argument_by_name(capture, tmp_path):
     """Keyword arguments are understood."""
     path = tmp_path / "model.pkl"
 
-    with open(path, "wb") as file:
+    with path.open("wb") as file:
         recorded = record(capture, lambda: pickle.dump(obj=VALUE, file=file, protocol=4))
 
     assert_file(recorded, "output", path, VALUE, type="model")
@@ -50,7 +51,7 @@ def test_two_values_in_one_file_are_two_writes(capture, tmp_path):
     path = tmp_path / "model.pkl"
 
     def work():
-        with open(path, "wb") as file:
+        with path.open("wb") as file:
             pickle.dump(1, file)
             pickle.dump(2, file)
 
@@ -65,7 +66,7 @@ def test_files_of_all_kinds_that_have_a_name(capture, tmp_path):
     """Buffered, unbuffered and temporary files, and those that are read and written, are files."""
     for number, (mode, buffering) in enumerate([("wb", -1), ("wb", 0), ("w+b", -1), ("ab", -1), ("xb", -1)]):
         path = tmp_path / f"{number}.pkl"
-        with open(path, mode, buffering) as file:
+        with path.open(mode, buffering) as file:
             assert_file(record(capture, lambda file=file: pickle.dump(VALUE, file)), "output", path, VALUE, "model")
     with tempfile.NamedTemporaryFile(suffix=".pkl", dir=tmp_path) as file:
         recorded = record(capture, lambda: pickle.dump(VALUE, file))
@@ -84,14 +85,14 @@ def test_what_has_no_file_of_its_own_is_left_out(capture, tmp_path):
         with tempfile.TemporaryFile() as file:
             pickle.dump(VALUE, file)
         reading, writing = os.pipe()
-        with open(writing, "wb") as file:
+        with os.fdopen(writing, "wb") as file:
             pickle.dump(VALUE, file)
-        with open(reading, "rb") as file:
+        with os.fdopen(reading, "rb") as file:
             assert pickle.load(file) == VALUE
-        with open(gone, "wb") as file:
+        with gone.open("wb") as file:
             gone.unlink()
             pickle.dump(VALUE, file)
-        with open(os.devnull, "wb") as file:
+        with Path(os.devnull).open("wb") as file:
             pickle.dump(VALUE, file)
 
     assert record(capture, work).names == []
@@ -102,7 +103,7 @@ def test_a_name_that_has_become_another_file_is_not_taken(capture, tmp_path):
     path = tmp_path / "model.pkl"
 
     def work():
-        with open(path, "wb") as file:
+        with path.open("wb") as file:
             path.rename(tmp_path / "moved.pkl")
             path.write_bytes(b"another")
             pickle.dump(VALUE, file)

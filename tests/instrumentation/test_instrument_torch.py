@@ -45,9 +45,9 @@ def test_open_files_and_buffers(state, capture, tmp_path):
     """A file that the user opened is a file; a buffer is none."""
     path = tmp_path / "model.pt"
 
-    with open(path, "wb") as file:
+    with path.open("wb") as file:
         assert record(capture, lambda: torch.save(obj=state, f=file)).names == ["write model.pt"]
-    with open(path, "rb") as file:
+    with path.open("rb") as file:
         assert record(capture, lambda: torch.load(f=file)).names == ["read model.pt"]
     buffer = io.BytesIO()
     assert record(capture, lambda: torch.save(state, buffer)).names == []

@@ -327,7 +327,7 @@ def test_a_path_that_is_there_is_an_input(capture, tmp_path):
 
 
 def test_a_path_that_the_call_makes_is_an_output(capture, tmp_path):
-    """A file that is there only afterwards is written, with the name of the parameter; one that never comes is nothing."""
+    """A file that is there only afterwards is written, named after the parameter; one that never comes is nothing."""
 
     @mlotel.component(inputs={"target": "saved-model"})
     def f(target, never):

@@ -266,9 +266,12 @@ def test_context_that_the_user_forgot_goes_with_the_component(capture):
 def test_pools_of_processes(capture, method):
     """A carried function in a worker process continues the trace and the run under the component that sent it."""
     workers = multiprocessing.get_context(method)
-    with mlotel.pipeline("p", run_id="run with spaces, and ünïcode") as run, mlotel.component("outer"):
-        with concurrent.futures.ProcessPoolExecutor(1, mp_context=workers) as pool:
-            results = list(pool.map(mlotel.carry(pool_work.work), range(3)))
+    with (
+        mlotel.pipeline("p", run_id="run with spaces, and ünïcode") as run,
+        mlotel.component("outer"),
+        concurrent.futures.ProcessPoolExecutor(1, mp_context=workers) as pool,
+    ):
+        results = list(pool.map(mlotel.carry(pool_work.work), range(3)))
 
     outer = capture.span("component outer")
     assert results == [(n, run.trace_id, f"{outer.context.span_id:016x}", run.id) for n in range(3)]

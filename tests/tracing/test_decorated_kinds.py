@@ -104,7 +104,7 @@ def test_wrong_arguments_fail_as_without_us(capture):
 
 
 def test_methods(capture):
-    """Methods, static and class methods, properties' getters and dataclass methods work in either order of decorators."""
+    """Methods, static and class methods, getters and dataclass methods work in either order of decorators."""
 
     class Step:
         factor = 2

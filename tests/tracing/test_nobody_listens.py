@@ -20,7 +20,6 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ParentBased
 import mlotel
 from mlotel import _providers
 
-
 _opened: list[str] = []
 
 

@@ -28,6 +28,7 @@ def test_a_run_is_one_span_with_every_attribute(capture):
         "ml.param.loss": "mae",
         "ml.tag.team": "ops",
         "ml.tag.year": "2013",
+        "code.function.name": f"{__name__}.test_a_run_is_one_span_with_every_attribute",
     }
     assert span.kind is SpanKind.INTERNAL
     assert span.parent is None
@@ -42,7 +43,8 @@ def test_a_run_without_more_has_no_empty_attributes(capture):
     with mlotel.pipeline("bare"):
         pass
 
-    assert set(capture.span("pipeline bare").attributes) == {"ml.pipeline.name", "ml.run.id", "ml.run.status"}
+    found = set(capture.span("pipeline bare").attributes)
+    assert found == {"ml.pipeline.name", "ml.run.id", "ml.run.status", "code.function.name"}
 
 
 def test_the_run_says_its_ids_and_status():
@@ -104,6 +106,7 @@ def test_the_start_event_goes_out_before_the_run_ends(capture):
         "ml.experiment.name": "x",
         "ml.param.depth": 3,
         "ml.tag.t": "u",
+        "code.function.name": f"{__name__}.test_the_start_event_goes_out_before_the_run_ends",
     }
     span = capture.span("pipeline a")
     assert (record.trace_id, record.span_id) == (span.context.trace_id, span.context.span_id)
@@ -322,5 +325,8 @@ def test_a_decorated_pipeline_is_a_run_per_call(capture):
     assert (first.attributes["ml.param.months"], second.attributes["ml.param.months"]) == (2, 6)
     assert first.attributes["ml.param.source"] == "declared"
     assert [span.name for span in capture.spans()] == ["component c", "pipeline nightly"] * 2
+    assert first.attributes["code.function.name"].endswith(
+        "test_a_decorated_pipeline_is_a_run_per_call.<locals>.nightly"
+    )
     started = capture.events("ml.run.started")[0].log_record.attributes
     assert started["ml.param.months"] == 2

@@ -12,6 +12,8 @@ NAME = "Pass a string: mlotel.{0}('clean'); to wrap a function, decorate it with
 COMPONENT_TAKES = (
     "It takes name, type, owner, description, before, after, on_failure, stale_after_s, memory, inputs, outputs."
 )
+PIPELINE_TAKES = "It takes name, experiment, params, tags, run_id."
+OUTPUTS = "Write outputs='clean' or outputs=['train', 'test']."
 TYPES = "dataset, features, model, predictions, labels, reference, checkpoint, metrics, file, other"
 
 
@@ -48,8 +50,7 @@ CALLS = [
     (lambda: mlotel.component("c", zzz=1), "component() got an unknown keyword 'zzz'. " + COMPONENT_TAKES),
     (
         lambda: mlotel.pipeline("p", parms={}),
-        "pipeline() got an unknown keyword 'parms'. Did you mean 'params'? "
-        "It takes name, experiment, params, tags, run_id.",
+        "pipeline() got an unknown keyword 'parms'. Did you mean 'params'? " + PIPELINE_TAKES,
     ),
     (
         lambda: mlotel.read(1, nam="x"),
@@ -114,8 +115,7 @@ CALLS = [
     (lambda: mlotel.component("c", inputs={"a": 1}), "component() got inputs['a']=1. Pass a string."),
     (
         lambda: mlotel.component("c", outputs=3),
-        "component() got outputs that is neither a name nor a list of names. "
-        "Write outputs='clean' or outputs=['train', 'test'].",
+        "component() got outputs that is neither a name nor a list of names. " + OUTPUTS,
     ),
     (lambda: mlotel.component("c", outputs=["a", 2]), "component() got outputs=2. Pass a string."),
     (

@@ -27,7 +27,15 @@ What counts as equal:
 - **Floats**: by their bits, so -0.0 is not 0.0; all NaNs, signalling or with payloads, are one.
 - **Plain values**: ``1``, ``True``, ``1.0`` and ``"1"`` are four values; lists and tuples differ; sets and the order of
   a dict's keys have no order. numpy's bool, int64, float64, complex128 and str are Python's own.
+- **Sparse arrays** of scipy: shape, dtype and stored entries; not the format, the dtype of indices, the order of
+  entries or how duplicates were split.
+- **Models** of scikit-learn, and what behaves like them: class, parameters and fitted state, from the objects and not
+  from pickles. Code is known by its importable name. Seconds, threads, caches and training's own generators do not
+  count (see ``mlotel.artifacts.sklearn``).
+- **torch**: tensors like arrays, on whatever device; modules by class, parameters, buffers and settings, in train or
+  eval mode (see ``mlotel.artifacts.torch``).
 - **Files**: their bytes. A file and the table in it are two artifacts.
+- **Folders**: the names in them, the files' bytes, the targets of symbolic links, which are not followed.
 
 Reading while another thread writes gives the id of whatever was read: files that change are noticed, arrays are not.
 """
@@ -47,15 +55,15 @@ def identify(value: Any, *, algorithm: str = "xxh3", budget_s: float | None = 2.
     """Identity of a value by its content.
 
     Args:
-        value: Arrays, frames, tables, bytes, paths (``os.PathLike``) and plain values, also nested. A ``str`` is a
-            plain value.
+        value: Arrays, tensors, frames, tables, models, bytes, paths (``os.PathLike``) of files and folders, and plain
+            values, also nested. A ``str`` is a plain value.
         algorithm: ``xxh3``, or ``blake3`` (needs the package blake3) or ``sha256`` for audits.
         budget_s: Seconds after which a sample of the content is hashed instead; None for no limit.
 
     Returns:
         The identity. Its scope is ``full`` when every byte counted, ``sampled`` when the budget was used up, and
-        ``none`` when the content cannot be hashed: an unknown object, a folder, a file that cannot be read or
-        changed meanwhile.
+        ``none`` when the content cannot be hashed: an unknown object, a model with an unknown piece, a file that
+        cannot be read or changed meanwhile.
 
     Raises:
         InvalidArgumentError: If the algorithm or the budget cannot be used. Data never raise.

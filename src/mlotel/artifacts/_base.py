@@ -119,7 +119,7 @@ class Hasher:
         *,
         sampling: bool = False,
         new: Callable[[], State] | None = None,
-        open: dict[int, int] | None = None,  # noqa: A002 - the attribute's name
+        open: dict[int, int] | None = None,
     ) -> None:
         self.scheme = algorithm
         self.open = {} if open is None else open

@@ -67,9 +67,9 @@ class _Reader:
         return manifest.digest()
 
     def _entry(self, path: str | bytes, manifest: Hasher) -> None:
-        mode = os.lstat(path).st_mode  # noqa: PTH116 - a path can also be bytes
+        mode = os.lstat(path).st_mode
         if stat.S_ISLNK(mode):
-            target = os.fsencode(os.readlink(path))  # noqa: PTH115 - as above
+            target = os.readlink(os.fsencode(path))  # noqa: PTH115 - as above
             manifest.token(b"l")
             manifest.number(len(target))
             manifest.raw(target)
@@ -79,7 +79,7 @@ class _Reader:
         elif stat.S_ISREG(mode):
             if self._hasher.sampling and self.size > _SAMPLE_BYTES:
                 manifest.token(b"?")
-                manifest.number(os.lstat(path).st_size)  # noqa: PTH116 - as above
+                manifest.number(os.lstat(path).st_size)
                 return
             found = file.identify_file(path, self._hasher.child(), follow=False)
             self.size += found.size or 0

@@ -26,7 +26,17 @@ from mlotel.artifacts._rules import DROPPED, Rule, rule_for
 
 _SMALL = 1 << 12  # bytes of an array that are copied rather than looked at in pieces
 _SAMPLE_PIECES = 100 * SAMPLE
-_SCALARS = plain._SCALARS  # the same tokens as plain values, a call less for each
+_INTEGERS = {number: plain._SCALARS[int](number) for number in range(-2, 1024)}
+
+
+def _int(value: int) -> bytes:
+    known = _INTEGERS.get(value)
+    return known if known is not None else plain._SCALARS[int](value)
+
+
+# the tokens of plain values, a call less for each
+_SCALARS: dict[type, Callable[[Any], bytes]] = {**plain._SCALARS, int: _int}
+_NOTHING: frozenset[str] = frozenset()
 _STATEFUL = frozenset({"sklearn", "scipy", "numpy"})  # their extension types hand out all they hold when reduced
 
 Describe: TypeAlias = Callable[["Walk", Any], None]
@@ -97,34 +107,40 @@ class Walk:
         for name in rule.generators:
             if name in state:
                 self._unread.add(id(state[name]))
-        parts: list[bytes] = []
         skipped = rule.skipped
-        for name in sorted(state):
-            if name in skipped:
-                continue
+        names = sorted(state if not skipped else (name for name in state if name not in skipped))
+        self._named(names, state, rule.ordered)
+        self._token(b".")
+
+    def _named(self, names: list[str], state: Mapping[str, Any], ordered: frozenset[str], dropped: bytes = b"") -> None:
+        """Describe values by name; small ones are put together first, since each token costs as much as they do."""
+        parts: list[bytes] = []
+        add = parts.append
+        for name in names:
             value = state[name]
             kind = type(value)
             scalar = _SCALARS.get(kind)
             if scalar is not None:
-                parts.append(_name(name))
-                parts.append(scalar(value))
+                add(_name(name))
+                add(scalar(value))
                 continue
             describe = _DESCRIBE.get(kind) or _described_by(kind, value)
             if describe is None:
+                if dropped:
+                    add(_name(name) + dropped)
                 continue
-            parts.append(_name(name))
+            add(_name(name))
             if kind is np.ndarray:
                 data = _small_array(value)
                 if data is not None:
-                    parts.append(data)
+                    add(data)
                     continue
             self._token(b"".join(parts))
             parts.clear()
-            if name in rule.ordered:
+            if name in ordered:
                 self._pairs(value)
             else:
                 describe(self, value)
-        parts.append(b".")
         self._token(b"".join(parts))
 
     def _pairs(self, value: Mapping[str, Any]) -> None:
@@ -135,11 +151,11 @@ class Walk:
 
     def array(self, values: Array) -> None:
         """Describe an array like ``mlotel.artifacts.array`` does, with fewer calls."""
-        data = _small_array(values)
-        if data is not None:
-            self._token(data)
-            return
         dtype = values.dtype
+        if values.nbytes <= CHUNK and not self._hasher.sampling and _is_as_described(values):
+            self._token(_array_head(dtype) + _shape(values.shape))
+            self._hasher.raw(values)
+            return
         if dtype.names is not None:
             self._records(values)
             return
@@ -161,9 +177,10 @@ class Walk:
         """Structured arrays as they lie in memory, with zeros between the fields: the nodes of trees."""
         dtype = values.dtype
         padding = _padding(dtype)
-        if padding is None or not values.flags.c_contiguous or values.size == 0 or self._hasher.sampling:
+        if padding is None or values.size == 0 or self._hasher.sampling:
             self.nested(values, array)
             return
+        values = np.ascontiguousarray(values)
         self._token(b"A" + _array_head(dtype) + _shape(values.shape))
         step = max(1, CHUNK // dtype.itemsize)
         flat = values.reshape(-1)
@@ -213,20 +230,21 @@ def _shape(shape: tuple[int, ...]) -> bytes:
 
 def _small_array(values: Array) -> bytes | None:
     """All tokens of a small array of numbers that lies in memory as it is described; None for others."""
+    if values.nbytes > _SMALL or not _is_as_described(values):
+        return None
+    return _array_head(values.dtype) + _shape(values.shape) + values.tobytes()
+
+
+def _is_as_described(values: Array) -> bool:
+    """Whether an array of numbers lies in memory as it is described: little-endian, in C order, without NaN."""
     dtype = values.dtype
     kind = dtype.kind
-    if kind not in "iuf" or values.nbytes > _SMALL or not dtype.isnative or not values.flags.c_contiguous:
-        return None
-    if kind == "f" and (dtype.itemsize > 8 or (values.size and _has_nan(values))):
-        return None
-    if sys.byteorder == "big":
-        return None
-    return _array_head(dtype) + _shape(values.shape) + values.tobytes()
-
-
-def _has_nan(values: Array) -> bool:
-    lowest = np.minimum.reduce(values, axis=None)
-    return bool(lowest != lowest)
+    if kind not in "iuf" or not dtype.isnative or not values.flags.c_contiguous or sys.byteorder == "big":
+        return False
+    if kind == "f" and values.size:
+        lowest = np.minimum.reduce(values, axis=None)
+        return bool(dtype.itemsize <= 8 and lowest == lowest)
+    return True
 
 
 @functools.lru_cache(maxsize=64)
@@ -251,8 +269,8 @@ def _is_clean(data: Array, padding: tuple[tuple[int, int], ...], itemsize: int) 
     """Whether there are only zeros between the fields. Words are looked at where that can be: it is 7 times faster."""
     if len(padding) == 1 and itemsize % 8 == 0 and padding[0][1] == itemsize and padding[0][0] >= itemsize - 8:
         words = data.view(np.uint64).reshape(-1, itemsize // 8)[:, -1]
-        bits = 8 * (8 - (itemsize - padding[0][0]))
-        return bool((np.bitwise_or.reduce(words) >> np.uint64(bits) if bits else np.bitwise_or.reduce(words)) == 0)
+        used_bits = 8 * (8 - (itemsize - padding[0][0]))
+        return int(np.bitwise_or.reduce(words)) >> used_bits == 0
     rows = data.reshape(-1, itemsize)
     return not any(rows[:, first:last].any() for first, last in padding)
 
@@ -277,12 +295,8 @@ def _dict(walk: Walk, value: dict[Any, Any]) -> None:
         return
     if all(type(key) is str for key in dict.keys(value)):
         walk._token(b"D" + _count(len(value)))
-        for key in sorted(dict.keys(value)):
-            if walk._enough():
-                walk._token(b"~")
-                break
-            walk._token(_name(key))
-            walk.write(dict.__getitem__(value, key))
+        names = sorted(dict.keys(value))
+        walk._named(names[: SAMPLE if walk._left >= 0 else None], value, _NOTHING, b"-")
     else:
         # keys are plain values nearly always; what they say by themselves is their order
         pairs = sorted(

@@ -17,9 +17,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-import torch
+import torch  # type: ignore[import-not-found,unused-ignore]  # optional, and not there where types are checked
 
-from mlotel.artifacts import array
 from mlotel.artifacts._base import Hasher, Unidentifiable, hash_schema
 from mlotel.artifacts._look import ancestry, origin
 from mlotel.artifacts._numbers import Array, blocks, canonical, feed

@@ -99,6 +99,11 @@ def _redacted(shown: str) -> str:
     return str.__str__(result).encode("utf-8", "replace").decode("utf-8")
 
 
+def redacted(value: str) -> str:
+    """``value``, made with ``clean()``, as it may leave now."""
+    return value if _settings.current.redact is None else text(value)
+
+
 def declared(values: dict[str, AttributeValue]) -> dict[str, AttributeValue]:
     """``values``, made with ``clean()`` when something was declared, as they may leave now."""
     if _settings.current.redact is None:

@@ -3,14 +3,14 @@
 import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from types import CodeType, FrameType, TracebackType
+from types import FrameType, TracebackType
 from typing import Any, Literal, NoReturn, TypeAlias, TypeVar, cast, overload
 
 from opentelemetry import context
 from opentelemetry.context import Context
 from opentelemetry.trace import INVALID_SPAN, Span, get_current_span, set_span_in_context
 
-from mlotel import _current, _providers, _settings, metrics
+from mlotel import _current, _providers, metrics
 from mlotel._guard import guard
 from mlotel.errors import InvalidArgumentError, InvalidTypeError
 from mlotel.semconv import attributes as names
@@ -21,6 +21,7 @@ from mlotel.tracing.arguments import refuse_unknown, require_choice, require_nam
 from mlotel.tracing.artifacts import TYPES, Recorded, Role, count_rows_of, default_name, labels_in, record, staleness
 from mlotel.tracing.capture import Captured, PathWatch, Signature, arguments_of, members, result_of
 from mlotel.tracing.checks import BoundCheck, identifier, run_checks
+from mlotel.tracing.code import name_of_frame
 from mlotel.tracing.context import parent_context
 from mlotel.tracing.declare import KEYWORDS, Declaration, declare
 from mlotel.tracing.functions import Begin, Execution, wrap
@@ -207,7 +208,8 @@ class Component:
             self._labels[names.ML_RUN_ID] = attributes.text(run_id)
         scope.attributes = {**self._labels, **attributes.declared(self._declaration.attributes)}
         if caller is not None:
-            scope.attributes[names.CODE_FUNCTION_NAME] = _code_name(caller)
+            place = name_of_frame(caller)
+            scope.attributes[names.CODE_FUNCTION_NAME] = attributes.redacted(place)
         scope.open(span_name(spans.COMPONENT, name), parent, {_current.COMPONENT: self})
         self._scope = self._place = scope
         if self._declaration.memory == "trace":
@@ -515,26 +517,6 @@ class _Call:
                 for name, path, changed in self._paths.made(captured.paths) if self._paths is not None else ():
                     component._record("mutated" if changed else "output", path, name, earlier=self._read.get(name))
         component._run_remaining_checks()
-
-
-_code_names: dict[int, tuple[str, CodeType]] = {}  # by id, kept alive: equal code in two modules has two names
-_MAX_CODE_NAMES = 4096
-
-
-def _code_name(frame: FrameType) -> str:
-    code = frame.f_code
-    known = _code_names.get(id(code))
-    if known is not None:
-        name = known[0]
-    else:
-        module = frame.f_globals.get("__name__", "")
-        if module == "contextlib" and frame.f_back is not None:  # an ExitStack opened the component
-            return _code_name(frame.f_back)
-        function = getattr(code, "co_qualname", code.co_name)  # co_qualname is new in Python 3.11
-        name = attributes.clean(f"{module}.{function}")
-        if len(_code_names) < _MAX_CODE_NAMES:
-            _code_names[id(code)] = name, code
-    return name if _settings.current.redact is None else attributes.text(name)
 
 
 def _require_artifact(call: str, name: str | None, uri: str | None, kind: str | None) -> None:

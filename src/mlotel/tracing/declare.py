@@ -18,6 +18,7 @@ from mlotel.tracing.arguments import (
     require_text,
 )
 from mlotel.tracing.checks import BoundCheck, OnFailure
+from mlotel.tracing.code import name_of_function
 from mlotel.types import AttributeValue
 
 type_of = type  # ``type`` is also the name of an argument
@@ -75,7 +76,7 @@ class Declaration:
 
     def for_function(self, function: Callable[..., Any]) -> "Declaration":
         """The declaration of a decorated function, with its name in the code and, unless given, its description."""
-        found = {names.CODE_FUNCTION_NAME: _code_name(function), **self.attributes}
+        found = {names.CODE_FUNCTION_NAME: name_of_function(function), **self.attributes}
         text = inspect.getdoc(function) if inspect.isroutine(function) else None
         if names.ML_COMPONENT_DESCRIPTION not in found and text:
             found[names.ML_COMPONENT_DESCRIPTION] = attributes.clean(text.strip().split("\n", 1)[0])
@@ -106,13 +107,6 @@ def _no_such_parameter(asked: str, function: Callable[..., Any], name: str, know
     hint = f" Did you mean {near[0]!r}?" if near else ""
     called = getattr(function, "__qualname__", None) or type(function).__qualname__
     return f"{asked}, and {called}() has no such parameter.{hint} It has: {', '.join(known) or 'none'}."
-
-
-def _code_name(function: Callable[..., Any]) -> str:
-    name = getattr(function, "__qualname__", None)
-    if not isinstance(name, str):  # a partial, or an object with __call__
-        return attributes.clean(attributes.qualified(type(function)))
-    return attributes.clean(f"{getattr(function, '__module__', None) or ''}.{name}".lstrip("."))
 
 
 def declare(

@@ -3,7 +3,7 @@
 import os
 import sys
 from collections.abc import Callable, Mapping
-from types import TracebackType
+from types import FrameType, TracebackType
 from typing import Any, Literal, Protocol, TypeVar, cast, overload
 
 from opentelemetry import baggage, trace
@@ -18,6 +18,7 @@ from mlotel.semconv import metrics as specs
 from mlotel.tracing import attributes
 from mlotel.tracing.arguments import refuse_unknown, require_mapping, require_name, require_text
 from mlotel.tracing.capture import Signature, arguments_of
+from mlotel.tracing.code import name_of_frame, name_of_function
 from mlotel.tracing.context import parent_context
 from mlotel.tracing.failures import is_failure
 from mlotel.tracing.functions import Begin, Execution, wrap
@@ -157,6 +158,7 @@ class Pipeline:
     def _calls_of(self, function: Callable[..., Any]) -> Begin:
         signature = Signature(function, "pipeline")
         name = self._name or signature.name
+        place = name_of_function(function)
 
         def begin(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Execution | None:
             if not _providers.is_listening():
@@ -164,7 +166,7 @@ class Pipeline:
             params: dict[str, Any] = {}
             with guard("record the arguments of a pipeline"):
                 params = arguments_of(signature.arguments(args, kwargs), {}).params
-            return _Call(self._begun(name, params))
+            return _Call(self._begun(name, place, params))
 
         return begin
 
@@ -173,16 +175,17 @@ class Pipeline:
             raise InvalidArgumentError(
                 "pipeline() as a context manager needs a name: with mlotel.pipeline('nightly') as run: …"
             )
-        run = self._begun(self._name, {})
+        caller = sys._getframe(1)
+        run = self._begun(self._name, caller, {})
         run._attach()
-        return self._open.add(sys._getframe(1), run)
+        return self._open.add(caller, run)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._open.take(sys._getframe(1), _current.RUN)._finish(error)
 
-    def _begun(self, name: str, params: Mapping[str, Any]) -> Run:
+    def _begun(self, name: str, place: str | FrameType, params: Mapping[str, Any]) -> Run:
         """A run that has begun; nothing is current yet."""
         if not _providers.is_listening():
             return Run(name, self._run_id or new_run_id())
@@ -193,7 +196,10 @@ class Pipeline:
             if not _current.is_suppressed(parent):
                 tags = attributes.params(names.ML_TAG_TEMPLATE, self._tags, MAX_TAGS)
                 words = {key: value if isinstance(value, str) else str(value) for key, value in tags.items()}
-                declared = {**attributes.declared(self._declared), **words}
+                code = place if isinstance(place, str) else name_of_frame(place)
+                declared = {
+                    names.CODE_FUNCTION_NAME: attributes.redacted(code), **attributes.declared(self._declared), **words,
+                }  # fmt: skip
                 others = {key: value for key, value in params.items() if key not in self._params}
                 run._begin(declared, {**self._params, **others}, parent)
         return Run(name, self._run_id or new_run_id()) if run is None else run

@@ -223,6 +223,8 @@ def with_stamp(schema: Any, stamp: Stamp) -> Any:
 
 def count(source: str, reason: Reason, number: int = 1) -> None:
     """Count something that was ignored."""
+    if not number:
+        return
     with _lock:
         _ignored[source, reason] = _ignored.get((source, reason), 0) + number
 

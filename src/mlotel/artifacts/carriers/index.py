@@ -136,11 +136,8 @@ class Index:
 
     def flush(self) -> bool:
         """Write what was gathered. Returns whether nothing is left to write."""
-        if not self.is_on or not self._pending:
-            return True
-        if not self._do(self._write_pending, False, create=True):
-            return not self.is_on
-        self._do(lambda connection: connection.prune(MAX_ROWS, _oldest_ns(), only_when_worthwhile=True), 0)
+        if self.is_on and self._pending:
+            self._do(self._write_pending, None, create=True)
         return not self._pending
 
     def prune(self, *, max_rows: int = MAX_ROWS, max_age_s: float = MAX_AGE_S) -> int:
@@ -203,7 +200,7 @@ class Index:
             self._lock.release()
         return otherwise
 
-    def _write_pending(self, connection: "database.Connection") -> bool:
+    def _write_pending(self, connection: "database.Connection") -> None:
         with self._list_lock:
             batch = list(self._pending)
         connection.insert([_to_row(producer) for producer in batch])
@@ -211,7 +208,7 @@ class Index:
             written = set(map(id, batch))
             self._pending = [producer for producer in self._pending if id(producer) not in written]
             self._pending_since = time.monotonic()
-        return True
+        connection.prune(MAX_ROWS, _oldest_ns(), only_when_worthwhile=True)
 
     def _connect(self, deadline: float, *, create: bool) -> "database.Connection | None":
         assert self.path is not None

@@ -16,7 +16,7 @@ SUFFIXES = (".onnx",)
 
 _IR_VERSION, _GRAPH, _METADATA_PROPS = 1, 7, 14
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
-_MAX_FIELDS = 100_000  # one for each function of the model, at most
+_MAX_FIELDS = 20_000  # one for each function of the model; those that PyTorch writes have hundreds
 _MAX_ENTRY = MAX_BYTES + 64
 _KEY_FIELD = bytes([1 << 3 | _BYTES]) + to_binary(KEY.encode())
 

@@ -30,10 +30,16 @@ _disabled: bool | None = None
 
 
 def is_disabled() -> bool:
-    """Whether ``MLOTEL_DISABLED`` or ``OTEL_SDK_DISABLED`` was ``true`` at first use."""
+    """Whether ``MLOTEL_DISABLED`` or ``OTEL_SDK_DISABLED`` was set at first use."""
     global _disabled
     if _disabled is None:
-        _disabled = any(
-            os.environ.get(name, "").strip().lower() == "true" for name in ("MLOTEL_DISABLED", "OTEL_SDK_DISABLED")
-        )
+        _disabled = why_disabled() is not None
     return _disabled
+
+
+def why_disabled() -> str | None:
+    """The variable that switches everything off; None when none does."""
+    if os.environ.get("MLOTEL_DISABLED", "").strip().lower() in ("true", "1", "yes", "on"):
+        return "MLOTEL_DISABLED"
+    # OpenTelemetry's specification lets nothing but this word mean true.
+    return "OTEL_SDK_DISABLED" if os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true" else None

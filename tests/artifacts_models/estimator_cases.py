@@ -5,6 +5,7 @@ import itertools
 import json
 import sys
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -83,7 +84,7 @@ def data() -> list[tuple[Any, Any, Any, Any]]:
     ]
 
 
-def made(kind: type) -> Any:
+def made(kind: type) -> Iterator[Any]:
     """Ways to make an estimator, with whatever its constructor needs."""
     classifiers = [("a", LogisticRegression()), ("b", DecisionTreeClassifier(random_state=0))]
     regressors = [("a", Ridge()), ("b", DecisionTreeRegressor(random_state=0))]
@@ -116,8 +117,7 @@ def fit(estimator: Any, X: Any, y: Any) -> Any:
 def fitted(kind: type) -> Fitted | None:
     """The estimator fitted; None when no data suit it."""
     for estimator, (X, y, X2, y2) in itertools.product(made(kind), data()):
-        with contextlib.suppress(Exception), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with contextlib.suppress(Exception):  # the next data may suit
             known = estimator.get_params(deep=False)
             estimator.set_params(**{name: value for name, value in QUICK.items() if name in known})
             if "random_state" in known:
@@ -130,8 +130,7 @@ def every() -> dict[str, Fitted | None]:
     """All estimators by name."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        kinds = dict(all_estimators())
-    return {name: fitted(kind) for name, kind in kinds.items()}
+        return {name: fitted(kind) for name, kind in all_estimators()}
 
 
 class Doubled(BaseEstimator):

@@ -284,3 +284,16 @@ def test_killed_process_leaves_whole_lines(tmp_path):
     ]
     assert names[:5] == ["flushed"] * 5
     assert len(names) > 500
+
+
+def test_the_end_of_a_run_does_not_wait_for_a_batch(tmp_path):
+    """Another process sees that a run has ended while the program that ran it goes on."""
+    code = "configure()\nwith mlotel.pipeline('nightly'), mlotel.component('clean'):\n    pass\ntime.sleep(60)\n"
+    process = start(code, folder=str(tmp_path))
+    try:
+        assert wait_until(
+            lambda: "pipeline nightly" in sum(names_by_process(tmp_path).values(), []), 4
+        )  # the batch would wait for five seconds
+    finally:
+        process.kill()
+        process.communicate()

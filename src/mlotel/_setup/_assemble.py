@@ -4,7 +4,7 @@ import contextlib
 import sys
 import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -154,21 +154,24 @@ def printer(active: Active) -> Callable[[list[SpanRecord]], None] | None:
         with _guard.guard("print the tree of a run"):
             from mlotel.terminal import print_run
 
-            print_run(spans, where=_where(active), stream=sys.stderr)
+            where, lost = _where(active)
+            facts = active.facts.attributes()
+            print_run([replace(span, resource=facts) for span in spans], where=where, lost=lost, stream=sys.stderr)
 
     return print_tree
 
 
-def _where(active: Active) -> str | None:
-    """Where the spans of a run are, for people."""
+def _where(active: Active) -> tuple[str | None, int | None]:
+    """Where the spans of a run are, for people, and how many were lost on the way; None while they are under way."""
     route = active.options.routes["traces"]
     if "traces" not in active.queues or route.kind == "none":
-        return None
+        return None, 0
+    is_delivered = active.delivery.flush(1.0, ("traces", "logs"))  # only then is it certain where they are
     if route.kind == "otlp":
-        return active.telemetry.endpoints["traces"]
-    active.delivery.flush(1.0, ("traces", "logs"))  # only then is it certain in which folder they are
+        lost = active.delivery.lost("traces")
+        return route.endpoint.removesuffix("/v1/traces"), lost if lost or is_delivered else None
     folder = active.telemetry.spool_folder
-    return active.options.spool if folder == active.folder else str(folder)
+    return (active.options.spool if folder == active.folder else str(folder)), 0
 
 
 class _AfterFacts:

@@ -181,7 +181,5 @@ def _end() -> None:
 
 
 def _disabled() -> Telemetry:
-    reason = (
-        "MLOTEL_DISABLED" if os.environ.get("MLOTEL_DISABLED", "").strip().lower() == "true" else "OTEL_SDK_DISABLED"
-    )
+    reason = _settings.why_disabled() or "MLOTEL_DISABLED"  # changed since the first use, which is what counts
     return Telemetry("", dict.fromkeys(SIGNALS, "none"), ledger=Ledger(), why_disabled=f"{reason}=true")

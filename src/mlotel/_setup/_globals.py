@@ -21,6 +21,7 @@ from mlotel.export._collect import Collector
 from mlotel.export._queue import Queue
 from mlotel.semconv import events
 from mlotel.semconv import metrics as specs
+from mlotel.semconv import spans as span_words
 from mlotel.semconv._spec import MetricSpec
 from mlotel.types import Signal
 
@@ -37,6 +38,7 @@ _SET: dict[Signal, Callable[[Any], None]] = {
 
 FlushSignal = Callable[[Signal, float], bool]
 
+_RUN = f"{span_words.PIPELINE} "
 _URGENT = frozenset({events.ML_RUN_STARTED})
 """Events that leave at once, so that a run that is killed has left a trace of itself."""
 
@@ -52,7 +54,8 @@ class SpanSwitch(SpanProcessor):
         """Put ``span`` into the queue; never waits."""
         queue = self.queue
         if queue is not None and span.context is not None and span.context.trace_flags.sampled:
-            queue.put(span)
+            # The end of a run is what people look for next, perhaps in another terminal: it does not wait for a batch.
+            queue.put(span, urgent=span.name.startswith(_RUN))
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
         """Deliver the spans; for whoever holds the provider and not the ``Telemetry``."""

@@ -37,6 +37,10 @@ class Delivery:
         deadline = time.monotonic() + timeout_s
         return _wait(self._ask(signals, timeout_s), deadline)
 
+    def lost(self, signal: Signal) -> int:
+        """Records of ``signal`` that were dropped so far."""
+        return self._ledger.result().dropped[signal]
+
     def close(self, timeout_s: float) -> Flush:
         """``flush``, then end: what could not be delivered in time is counted as dropped."""
         deadline = time.monotonic() + timeout_s

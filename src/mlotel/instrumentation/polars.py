@@ -40,7 +40,8 @@ def _install(patch: Patch) -> None:
     frame = argument(0, "self")
     reads(patch, pl, READ, find=_sources)
     reads(patch, pl, SCAN, find=_sources, content=nothing)
-    writes(patch, pl.DataFrame, WRITE, at=1, content=frame)
+    # A merge into a Delta table returns what will do it.
+    writes(patch, pl.DataFrame, WRITE, at=1, content=frame, is_done=lambda result: result is None)
     writes(patch, pl.DataFrame, ["write_excel"], at=1, content=frame, find=_workbook)
     writes(patch, pl.LazyFrame, SINK, at=1, content=nothing, is_done=lambda result: type(result) is not pl.LazyFrame)
 

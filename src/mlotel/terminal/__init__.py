@@ -12,12 +12,13 @@ MAX_LINES = 100
 """Lines of a tree printed at the end of a run: what scrolled away is not read. ``mlotel show`` has them all."""
 
 
-def print_run(spans: Sequence[SpanRecord], *, where: str | None, stream: TextIO) -> None:
+def print_run(spans: Sequence[SpanRecord], *, where: str | None, stream: TextIO, lost: int | None = 0) -> None:
     """Print the tree of a run that has ended, where its record went, and what to type next. Never raises.
 
     Args:
         spans: Ended spans of the run, in any order; some may be missing.
         where: Folder or address that the record went to; None prints nothing about it.
+        lost: Spans that did not arrive there so far; None while they are under way.
         stream: Where to print. Colours and width follow what it can show.
 
     Example:
@@ -41,7 +42,7 @@ def print_run(spans: Sequence[SpanRecord], *, where: str | None, stream: TextIO)
             return
         style = style_of(stream)
         lines = render_run(runs[-1], style, max_lines=MAX_LINES)
-        lines += footer(runs[-1], style, where)
+        lines += footer(runs[-1], style, where, lost=lost)
         try:
             stream.write("\n" + "\n".join(lines) + "\n")
             stream.flush()

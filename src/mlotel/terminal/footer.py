@@ -14,7 +14,14 @@ __all__ = ["footer"]
 _DEFAULT: Final = ".mlotel/spool"
 
 
-def footer(run: Run, style: Style, where: str | None, environment: Mapping[str, str] | None = None) -> list[str]:
+def footer(
+    run: Run,
+    style: Style,
+    where: str | None,
+    environment: Mapping[str, str] | None = None,
+    *,
+    lost: int | None = 0,
+) -> list[str]:
     """Lines that say where the record of ``run`` went.
 
     Args:
@@ -22,11 +29,16 @@ def footer(run: Run, style: Style, where: str | None, environment: Mapping[str, 
         style: Where they will be written.
         where: A folder, for which the next commands are given, or an address. None gives no lines.
         environment: Variables to go by; those of the process by default.
+        lost: Spans that did not arrive at an address so far; None while they are under way.
     """
     if not where:
         return []
     place = style.clean(where, 500)
     if "://" in where:
+        if lost is None:
+            return [style.paint([("still being sent to ", "dim"), (place, "")])]
+        if lost:
+            return [style.paint([(f"{lost:,} spans did not arrive at ", "bad"), (place, "")])]
         return [style.paint([("sent to ", "dim"), (place, "")])]
     variables = os.environ if environment is None else environment
     is_default = where == (variables.get("MLOTEL_SPOOL") or _DEFAULT)  # commands look there unasked

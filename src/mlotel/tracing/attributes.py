@@ -49,6 +49,7 @@ _PLAIN_TEXT_TYPES = frozenset(
     }
 )
 _FUNCTIONS = frozenset({types.FunctionType, types.BuiltinFunctionType, types.MethodType})
+SCALARS = frozenset({type(None), bool, int, float, str})
 _DICTS = frozenset({dict, OrderedDict, defaultdict})
 _LISTS = frozenset({list, tuple, set, frozenset})
 _SIZED = _LISTS | {dict, OrderedDict, defaultdict, bytes, bytearray}
@@ -220,22 +221,17 @@ def _module(kind: type) -> str:
 
 def key(raw: object) -> str:
     """``raw`` as the last part of an attribute key: letters, digits, ``_``, ``-`` and ``.``, at most 128 long."""
-    kind = type(raw)
-    if issubclass(kind, str):
-        word = str.__getitem__(cast("str", raw), slice(0, 128))
-        if _settings.current.redact is not None:
-            word = _redacted(word)
-    else:
-        scalar = attribute(raw)
-        word = scalar if isinstance(scalar, str) else str(scalar)
-    return _KEY_NOISE.sub("_", word[:128]).strip(".") or "_"
+    shown = word(raw)
+    if _settings.current.redact is not None:
+        shown = _redacted(shown)[:128]
+    return shown if shown.isidentifier() and shown.isascii() else _KEY_NOISE.sub("_", shown).strip(".") or "_"
 
 
 def params(template: str, values: Mapping[str, Any], limit: int = MAX_PARAMS) -> dict[str, AttributeValue]:
     """Attributes ``<template>.<key>`` of ``values``, with nested dicts and dataclasses flattened by one level."""
     found: dict[str, AttributeValue] = {}
     for name, value in values.items():
-        for full_name, item in flattened(name, value):
+        for full_name, item in flattened(word(name), value):
             if len(found) >= limit:
                 say_full(limit)
                 return found
@@ -252,6 +248,8 @@ def say_full(limit: int) -> None:
 def flattened(name: str, value: Any) -> Iterable[tuple[str, Any]]:
     """``value`` under ``name``, or its parts when it is a dict, a dataclass or a named tuple."""
     kind = type(value)
+    if kind in SCALARS:
+        return ((name, value),)
     if kind in _DICTS:
         if 0 < len(value) <= MAX_PARAMS:  # a larger one is data, and would leave no room for other params
             return [(f"{name}.{word(inner)}", item) for inner, item in value.items()]
@@ -261,11 +259,11 @@ def flattened(name: str, value: Any) -> Iterable[tuple[str, Any]]:
 
 
 def word(raw: object) -> str:
-    """A key of a user's dict as a word."""
+    """A name or a key of the user's as a plain string, at most 128 long."""
     if issubclass(type(raw), str):
         return str.__getitem__(cast("str", raw), slice(0, 128))
     scalar = attribute(raw)
-    return scalar if isinstance(scalar, str) else str(scalar)
+    return (scalar if isinstance(scalar, str) else str(scalar))[:128]
 
 
 _ABSENT = object()

@@ -42,7 +42,7 @@ class Signature:
         name: Name of the function, which names its component and its output.
     """
 
-    __slots__ = ("_parameters", "_signature", "name")
+    __slots__ = ("_defaults", "_names", "_parameters", "_signature", "_skipped", "name")
 
     def __init__(self, function: Callable[..., Any], word: str) -> None:
         own = getattr(function, "__name__", None) or getattr(getattr(function, "func", None), "__name__", None)
@@ -52,9 +52,17 @@ class Signature:
         except (TypeError, ValueError):  # some built-ins have none: their arguments stay unrecorded
             self._signature = None
         self._parameters = list(self._signature.parameters.values()) if self._signature is not None else []
+        kinds = {parameter.kind for parameter in self._parameters}
+        # Most functions have plain parameters only: binding them by hand costs a fifth of Signature.bind().
+        self._names: list[str] | None = None
+        if kinds <= {inspect.Parameter.POSITIONAL_OR_KEYWORD}:
+            self._names = [parameter.name for parameter in self._parameters]
+        self._defaults = {p.name: p.default for p in self._parameters if p.default is not p.empty}
         method = "." in getattr(function, "__qualname__", "").rpartition("<locals>.")[2]
+        self._skipped = 0
         if method and self._parameters and self._parameters[0].name in ("self", "cls"):
             del self._parameters[0]
+            self._skipped = 1
 
     @property
     def has_parameters(self) -> bool:
@@ -65,6 +73,8 @@ class Signature:
         """Values by parameter, defaults included; nothing when the call is wrong, for then it fails by itself."""
         if self._signature is None:
             return {}
+        if self._names is not None:
+            return self._bound(self._names, args, kwargs)
         try:
             bound = self._signature.bind(*args, **kwargs)
         except TypeError:
@@ -80,6 +90,25 @@ class Signature:
             else:
                 found[parameter.name] = value
         return found
+
+    def _bound(self, names: list[str], args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+        found = dict(zip(names, args, strict=False))
+        if len(args) > len(names) or not found.keys().isdisjoint(kwargs):
+            return {}
+        found.update(kwargs)
+        whole = {}
+        for name in names:
+            if name in found:
+                whole[name] = found[name]
+            elif name in self._defaults:
+                whole[name] = self._defaults[name]
+            else:
+                return {}
+        if len(found) > len(whole):
+            return {}
+        if self._skipped:
+            del whole[names[0]]
+        return whole
 
 
 class Captured:
@@ -108,6 +137,9 @@ class Captured:
         self._add(name, value, MAX_DEPTH)
 
     def _add(self, name: str, value: Any, depth: int) -> None:
+        if type(value) in attributes.SCALARS:
+            self.params[name] = value
+            return
         kind = artifacts.kind_of(value)
         if kind is not None:
             self._room -= 1
@@ -130,7 +162,7 @@ class Captured:
 
 
 def _has_artifact(value: Any, depth: int) -> bool:
-    if value is None or type(value) in (bool, int, float, str):
+    if type(value) in attributes.SCALARS:
         return False
     if artifacts.kind_of(value) is not None:
         return True

@@ -4,6 +4,7 @@ Names decide, since values of secrets look like anything. Where a word has two m
 ``hub_token`` opens doors, ``pad_token`` and ``max_tokens`` belong to language models, ``join_key`` to tables.
 """
 
+import functools
 import re
 from typing import Any
 
@@ -48,11 +49,13 @@ _QUERY = re.compile(
 
 def is_secret(name: str, value: Any) -> bool:
     """Whether a param of this name looks like a secret. Only the type of ``value`` is looked at."""
-    if value is None or value is True or value is False:
-        return False
+    return not (value is None or value is True or value is False) and _looks_secret(name, _is_number(value))
+
+
+@functools.lru_cache(maxsize=4096)  # the same few names come with every call of a function
+def _looks_secret(name: str, is_number: bool) -> bool:
     words = [word.lower() for word in _WORDS.findall(name)]
     last = len(words) - 1
-    is_number = _is_number(value)
     for index, word in enumerate(words):
         one = word[:-1] if word.endswith("s") and not word.endswith("ss") else word
         after = words[index + 1] if index < last else ""

@@ -1,5 +1,7 @@
 """What the single formats allow, and files that were made to do harm."""
 
+import base64
+import inspect
 import json
 import struct
 import time
@@ -12,9 +14,10 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.feather
 import pyarrow.parquet
+import pyarrow.parquet.encryption
 import pytest
 import safetensors.numpy
-from carrier_cases import ARRAYS, CASES, FRAME, OTHER, PIXELS, STAMP, chunk
+from carrier_cases import ARRAYS, CASES, FRAME, OTHER, PIXELS, SHOWS_FOOTERS, STAMP, chunk
 from PIL import Image
 
 from mlotel.artifacts import carriers
@@ -118,6 +121,9 @@ def test_a_stamped_schema_keeps_what_else_is_in_it():
     assert again.equals(schema)
 
 
+@pytest.mark.skipif(
+    "metadata" not in inspect.signature(pl.DataFrame.write_parquet).parameters, reason="this polars cannot"
+)
 def test_polars_writes_stamps_of_its_own(tmp_path):
     """The entry that polars writes into a footer is read like any other."""
     pl.from_pandas(FRAME).write_parquet(tmp_path / "a.parquet", metadata={"mlotel": STAMP.to_json(), "mine": "yes"})
@@ -170,6 +176,37 @@ def test_parquet_that_is_signed_or_encrypted(file):
         before = path.read_bytes()
         assert carriers.embed(path, OTHER) is False
         assert path.read_bytes() == before
+
+
+class Keys(pyarrow.parquet.encryption.KmsClient):
+    """Keys that are wrapped in nothing but base64."""
+
+    def wrap_key(self, key_bytes, master_key_identifier):
+        return base64.b64encode(key_bytes)
+
+    def unwrap_key(self, wrapped_key, master_key_identifier):
+        return base64.b64decode(wrapped_key)
+
+
+@pytest.mark.parametrize("is_plain", [True, False])
+def test_parquet_that_pyarrow_encrypts(tmp_path, is_plain):
+    """pyarrow's own encrypted files are left alone; a footer in plain text can be read for a stamp all the same."""
+    encryption = pyarrow.parquet.encryption
+    connection = encryption.KmsConnectionConfig()
+    properties = encryption.CryptoFactory(lambda _: Keys()).file_encryption_properties(
+        connection,
+        encryption.EncryptionConfiguration(footer_key="f", column_keys={"k": ["x"]}, plaintext_footer=is_plain),
+    )
+    table = pa.table({"x": [1, 2], "y": [3, 4]})
+    schema = carriers.with_stamp(table.schema, STAMP)
+    path = tmp_path / "a.parquet"
+    with pa.parquet.ParquetWriter(path, schema, encryption_properties=properties) as out:
+        out.write_table(table.cast(schema))
+    before = path.read_bytes()
+
+    assert carriers.stamp_of(path) == ((STAMP, "embedded") if is_plain else None)
+    assert carriers.embed(path, OTHER) is False
+    assert path.read_bytes() == before
 
 
 @pytest.mark.parametrize(
@@ -275,6 +312,7 @@ def test_arrow_footers_come_before_schemas(tmp_path):
     assert carriers.stamp_of(tmp_path / "a.arrow") == (STAMP, "embedded")
 
 
+@pytest.mark.skipif(not SHOWS_FOOTERS, reason="this pyarrow cannot write them")
 def test_arrow_footers_keep_their_own_metadata(tmp_path):
     """Entries that somebody else has in the footer stay readable, also when stamps come and go."""
     schema = pa.schema([("x", pa.int8())])

@@ -20,12 +20,18 @@ from sklearn.utils.discovery import all_estimators
 from mlotel import artifacts
 
 QUICK = {"n_estimators": 3, "max_iter": 20, "max_steps": 5, "n_init": 1, "cv": 2}
-NOT_FITTED: set[str] = set()
-"""Estimators that none of the data below suits; none at the moment."""
+SPECIAL = {
+    "GaussianRandomProjection": {"n_components": 2},
+    "OrthogonalMatchingPursuitCV": {"max_iter": None},
+    "SparseRandomProjection": {"n_components": 2},
+    "TSNE": {"max_iter": 250, "perplexity": 5},
+}
+NOT_FITTED = {"FrozenEstimator"}  # is fitted when what it wraps is, which a clone is not
 
 INSENSITIVE = {
     "AdditiveChi2Sampler": "keeps the number of columns only",
     "Binarizer": "keeps the number of columns only",
+    "FeatureAgglomeration": "keeps which columns belong together",
     "FeatureHasher": "keeps nothing",
     "FunctionTransformer": "keeps the number of columns only",
     "GaussianRandomProjection": "draws by the number of columns",
@@ -37,6 +43,7 @@ INSENSITIVE = {
     "PolynomialFeatures": "keeps the number of columns only",
     "RBFSampler": "draws by the number of columns",
     "SkewedChi2Sampler": "draws by the number of columns",
+    "SpectralCoclustering": "keeps which rows and columns belong together",
     "SparseRandomProjection": "draws by the number of columns",
     "SparseCoder": "keeps the number of columns only",
     "TfidfTransformer": "keeps how many rows have each word",
@@ -69,7 +76,7 @@ def data() -> list[tuple[Any, Any, Any, Any]]:
     X2, y2 = X.copy(), y.copy()
     X2[:20] *= 1.3
     y2[:7] = 1 - y2[:7]
-    texts = (["a b", "b c d", "d e f"], ["a b", "b x d", "d e g"])
+    texts = (["one two", "two three four", "four five"], ["one two", "two three six", "four six"])
     return [
         (X, y, X2, y2),
         (X, X[:, 0] + y, X2, X[:, 0] + y2),
@@ -120,6 +127,8 @@ def fitted(kind: type) -> Fitted | None:
         with contextlib.suppress(Exception):  # the next data may suit
             known = estimator.get_params(deep=False)
             estimator.set_params(**{name: value for name, value in QUICK.items() if name in known})
+            special = SPECIAL.get(kind.__name__, {})
+            estimator.set_params(**{name: value for name, value in special.items() if name in known})
             if "random_state" in known:
                 estimator.set_params(random_state=0)
             return Fitted(clone(estimator), fit(estimator, X, y), fit(estimator, X, y), fit(estimator, X2, y2))
@@ -173,4 +182,6 @@ def add_one(X):
 
 
 if __name__ == "__main__":
-    sys.stdout.write(json.dumps({name: artifacts.identify(model).id for name, model in joblib.load(sys.argv[1]).items()}))
+    sys.stdout.write(
+        json.dumps({name: artifacts.identify(model).id for name, model in joblib.load(sys.argv[1]).items()})
+    )

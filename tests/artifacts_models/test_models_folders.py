@@ -1,9 +1,11 @@
 """Folders by their content."""
 
+import itertools
 import os
 import shutil
 import socket
 import time
+from pathlib import Path
 
 import pytest
 
@@ -96,7 +98,7 @@ def test_special_files(folder, what):
         os.mkfifo(folder / "special")
     else:
         server = socket.socket(socket.AF_UNIX)
-        place = os.getcwd()
+        place = Path.cwd()
         os.chdir(folder)  # a socket's path must be short
         try:
             server.bind("special")
@@ -151,10 +153,10 @@ def test_a_folder_that_changes_meanwhile(folder, monkeypatch):
     """A file that appears while the folder is read leaves no content id."""
     from mlotel.artifacts import _base
 
-    add = _base.Hasher.raw
+    add, late = _base.Hasher.raw, itertools.count()
 
     def slow(self, data):
-        (folder / "late").touch()
+        (folder / f"late {next(late)}").touch()
         return add(self, data)
 
     monkeypatch.setattr(_base.Hasher, "raw", slow)

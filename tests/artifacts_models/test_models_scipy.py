@@ -17,7 +17,6 @@ ONE = identify(sparse.csr_array(DENSE))
 def test_the_format_does_not_count(form, suffix):
     """Every format of the same entries is one artifact, as array and as matrix."""
     made = getattr(sparse, f"{form}_{suffix}")(DENSE)
-    assert identify(made) == ONE or form in ("bsr", "dia", "lil", "dok", "coo", "csc")
     assert identify(made).id == ONE.id
     assert ONE.scope == "full"
     assert (ONE.row_count, ONE.column_count) == (50, 30)
@@ -61,7 +60,8 @@ def test_stored_zeros():
     minus = sparse.csr_array(([1.0, -0.0], [0, 2], [0, 2]), shape=(1, 4))
     assert len({identify(value).id for value in (stored, bare, minus)}) == 3
     assert identify(sparse.bsr_array(bare, blocksize=(1, 4))).id == identify(bare).id
-    assert identify(sparse.bsr_array(minus, blocksize=(1, 4))).id == identify(minus).id
+    blocks = sparse.bsr_array((np.array([[[1.0, 0.0, -0.0, 0.0]]]), [0], [0, 1]), shape=(1, 4))
+    assert identify(blocks).id == identify(minus).id
 
 
 def test_empty_and_other_dimensions():

@@ -3,6 +3,7 @@
 import copy
 import functools
 import logging
+import sys
 import threading
 
 import joblib
@@ -22,7 +23,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 
 from mlotel import artifacts
-from mlotel.artifacts import identify
+from mlotel.artifacts import _code, identify
 
 X = np.random.default_rng(0).random((60, 3))
 y = (X[:, 0] > 0.5).astype(int)
@@ -225,7 +226,7 @@ def test_what_cannot_be_described_has_no_content_id():
         Doubled(Slotted()),
         Doubled(iter([])),
         Doubled(memoryview(b"a")[:0].__iter__()),
-        Doubled((number for number in ())),
+        Doubled(number for number in ()),
         make_pipeline(StandardScaler(), FunctionTransformer(lambda values: values)),
     ):
         identity = identify(model)
@@ -272,3 +273,15 @@ def test_over_budget_is_sampled():
     identity = identify(model, budget_s=0)
     assert (identity.scope, identity.id[:8]) == ("sampled", "partial:")
     assert identify(model, budget_s=None).scope == "full"
+
+
+def test_names_tell_classes_apart():
+    """No two classes of scikit-learn have one name, though its private modules are left out where they can be."""
+    assert _code.class_name(LogisticRegression) == "sklearn.linear_model.LogisticRegression"
+    names = {}
+    for module in [module for name, module in sys.modules.items() if name.partition(".")[0] == "sklearn"]:
+        for kind in vars(module).values():
+            if isinstance(kind, type) and kind.__module__.partition(".")[0] == "sklearn":
+                names.setdefault(_code.class_name(kind), set()).add(kind)
+    assert len(names) > 200
+    assert {name: kinds for name, kinds in names.items() if len(kinds) > 1} == {}

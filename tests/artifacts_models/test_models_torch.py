@@ -94,7 +94,8 @@ def test_sparse_and_quantized():
     values = torch.rand(2, 3)
     channels = torch.quantize_per_channel(values, torch.tensor([0.1, 0.2]), torch.tensor([0, 1]), 0, torch.qint8)
     made = [split, whole.to_dense(), whole.to_sparse_csr(), whole.to_sparse_csc(), values, channels,
-            torch.quantize_per_tensor(values, 0.1, 0, torch.qint8), torch.quantize_per_tensor(values, 0.1, 1, torch.qint8),
+            torch.quantize_per_tensor(values, 0.1, 0, torch.qint8),
+            torch.quantize_per_tensor(values, 0.1, 1, torch.qint8),
             torch.quantize_per_tensor(values, 0.1, 0, torch.quint8)]  # fmt: skip
     ids = [identify(tensor) for tensor in made]
     assert {identity.scope for identity in ids} == {"full"}
@@ -125,7 +126,12 @@ def test_modules():
     file.seek(0)
 
     assert identify(one).scope == "full"
-    assert identify(one) == identify(same) == identify(copy.deepcopy(one)) == identify(torch.load(file, weights_only=False))
+    assert (
+        identify(one)
+        == identify(same)
+        == identify(copy.deepcopy(one))
+        == identify(torch.load(file, weights_only=False))
+    )
     assert identify(one.eval()) == identify(same)
     one.register_forward_hook(print)
     one.first.weight.grad = torch.ones(4, 3)

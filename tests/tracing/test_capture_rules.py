@@ -2,6 +2,7 @@
 
 import collections
 import dataclasses
+import inspect
 import os
 import threading
 import time
@@ -97,6 +98,38 @@ def test_arguments_by_every_way(capture):
         ["read rest.1", "read g"],
         {"a": 1, "b": 2, "rest.0": 10, "c": 30, "d": 4, "e": 5},
     )
+
+
+@pytest.mark.parametrize(
+    ("args", "kwargs"),
+    [
+        ((1, 2, 3), {}),
+        ((1,), {"b": 2}),
+        ((), {"c": 3, "a": 1, "b": 2}),
+        ((1, 2), {"c": 5}),
+        ((1, 2, 3, 4), {}),
+        ((1, 2), {"a": 5}),
+        ((1, 2), {"d": 5}),
+        ((1,), {}),
+        ((), {}),
+    ],
+)
+def test_arguments_are_bound_as_by_python(capture, args, kwargs):
+    """Every call gives the params that ``inspect.signature`` gives; a wrong one fails with the function's own words."""
+
+    def f(a, b, c=3):
+        return None
+
+    try:
+        expected = inspect.signature(f).bind(*args, **kwargs)
+        expected.apply_defaults()
+    except TypeError:
+        with pytest.raises(TypeError, match=r"f\(\) (takes|got|missing)"):
+            mlotel.component(f)(*args, **kwargs)
+        assert recorded(capture)[1] == {}
+    else:
+        mlotel.component(f)(*args, **kwargs)
+        assert recorded(capture)[1] == expected.arguments
 
 
 def test_defaults_are_params(capture):

@@ -4,14 +4,15 @@ import sys
 from typing import Any
 
 from mlotel.artifacts._base import Unidentifiable
-from mlotel.artifacts._look import origin
 
 _MOVING = frozenset({"numpy", "scipy", "sklearn", "torch"})  # their private modules move between versions
 _HOMES = ("numpy", "scipy.special", "torch", "torch.nn.functional")  # of functions that do not tell theirs
 
 
 def public_name(kind: type) -> str:
-    """Module and qualified name of a class; without the private modules of libraries that move them about.
+    """Module and qualified name of a class, without the private modules of libraries that move them about.
+
+    A name to find rules by; it need not lead anywhere.
 
     Example:
         >>> from sklearn.linear_model import Ridge
@@ -25,16 +26,16 @@ def public_name(kind: type) -> str:
 
 
 def class_name(kind: type) -> str:
-    """The public name of a class that can be imported.
+    """The name by which a class can be imported: the public one if there is one, so that versions agree.
 
     Raises:
-        Unidentifiable: If the name does not lead to the class, as inside a function: another may have the same.
+        Unidentifiable: If no name leads to the class, as inside a function: another may have the same.
     """
-    module = type.__getattribute__(kind, "__module__")
-    name = type.__getattribute__(kind, "__qualname__")
-    if origin(kind)[0] not in _MOVING and not _leads_to(module, name, kind):
+    name: str = type.__getattribute__(kind, "__qualname__")
+    found = _name_in(type.__getattribute__(kind, "__module__"), name, kind)
+    if found is None:
         raise Unidentifiable(f"an object of the class {name}, which cannot be imported by that name")
-    return public_name(kind)
+    return found
 
 
 def function_name(function: Any) -> str:
@@ -43,13 +44,20 @@ def function_name(function: Any) -> str:
     Raises:
         Unidentifiable: If it cannot be imported by that name, as lambdas and functions inside others.
     """
-    name = getattr(function, "__qualname__", None) or getattr(function, "__name__", None)
-    module = getattr(function, "__module__", None)
-    for home in (module, *_HOMES):
-        for known in (name, getattr(function, "__name__", None)):
-            if isinstance(home, str) and isinstance(known, str) and _leads_to(home, known, function):
-                return f"{_public(home)}.{known}"
-    raise Unidentifiable(f"the function {name}, which cannot be imported by that name")
+    names = [getattr(function, attribute, None) for attribute in ("__qualname__", "__name__")]
+    for home in (getattr(function, "__module__", None), *_HOMES):
+        for name in names:
+            if isinstance(home, str) and isinstance(name, str):
+                found = _name_in(home, name, function)
+                if found is not None:
+                    return found
+    raise Unidentifiable(f"the function {names[0] or names[1]}, which cannot be imported by that name")
+
+
+def _name_in(module: Any, name: str, wanted: Any) -> str | None:
+    if not isinstance(module, str):
+        return None
+    return next((f"{home}.{name}" for home in (_public(module), module) if _leads_to(home, name, wanted)), None)
 
 
 def _public(module: str) -> str:

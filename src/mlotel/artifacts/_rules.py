@@ -17,8 +17,8 @@ class Rule(NamedTuple):
 
     Attributes:
         skipped: Names of attributes that do not count.
-        generators: Names of attributes with a random generator of training; the same generator met again below the
-            object does not count either.
+        generators: Names of attributes with a random generator of training. Where there is one, no generator below
+            the object counts: trees hold the same one, and joblib makes copies of it.
         ordered: Names of attributes with dicts whose order counts.
         state: Turns the attributes, or the state of an extension type, into what is described; None for as they are.
     """

@@ -63,14 +63,14 @@ class Walk:
         hasher: Takes the tokens, keeps the time, says whether to sample.
     """
 
-    __slots__ = ("_hasher", "_left", "_open", "_token", "_unread")
+    __slots__ = ("_hasher", "_left", "_open", "_token", "_training")
 
     def __init__(self, hasher: Hasher) -> None:
         self._hasher = hasher
         self._token = hasher.token
         self._open = hasher.open
         self._left = _SAMPLE_PIECES if hasher.sampling else -1
-        self._unread: set[int] = set()  # addresses of generators that do not count
+        self._training = 0  # open objects whose generators, and those below them, do not count
 
     def write(self, value: Any) -> None:
         """Describe any value."""
@@ -104,12 +104,12 @@ class Walk:
 
     def attributes(self, state: Mapping[str, Any], rule: Rule) -> None:
         """Describe attributes by name. Those that hold tools such as loggers are as if they were not there."""
-        for name in rule.generators:
-            if name in state:
-                self._unread.add(id(state[name]))
+        keeps_training = not rule.generators.isdisjoint(state)
+        self._training += keeps_training
         skipped = rule.skipped
         names = sorted(state if not skipped else (name for name in state if name not in skipped))
         self._named(names, state, rule.ordered)
+        self._training -= keeps_training
         self._token(b".")
 
     def _named(self, names: list[str], state: Mapping[str, Any], ordered: frozenset[str], dropped: bytes = b"") -> None:
@@ -328,7 +328,7 @@ def _alone(walk: Walk, value: Any) -> bytes:
 
 def _generator(walk: Walk, value: Any) -> None:
     """A ``RandomState`` by its state; one of training is only said to be there."""
-    if id(value) in walk._unread:
+    if walk._training:
         walk._token(b"g")
         return
     walk._token(b"G" + _text(type(value).__name__))

@@ -5,8 +5,8 @@ What counts: the class's public name, every parameter, everything that ``fit`` l
 - the version of scikit-learn, the code of classes and functions (known by the name they can be imported by);
 - seconds in ``cv_results_`` and ``refit_time_``, counts of threads, attributes that hold caches (``joblib.Memory``),
   loggers, locks and pools, values of ``functools.cached_property``;
-- the random generator that training left in the middle of its series (``_rng``, ``_random_state``); a ``random_state``
-  given as a parameter counts, a generator by its state;
+- the random generator that training left in the middle of its series (``_rng``, ``_random_state``), and the same one
+  in parameters; any other generator given as ``random_state`` counts by its state;
 - which parts are shared: two references to one array are like two equal arrays.
 
 An estimator whose state is hidden in an extension type of another library (a booster, a handle to a server), in a

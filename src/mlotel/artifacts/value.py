@@ -183,7 +183,7 @@ class _Writer:
             described = _dispatch.kind_for(value)
             if described is None:
                 raise Unidentifiable(f"a value of type {kind.__qualname__}")
-            address = id(value)
+            address = ~id(value)  # the kind may note the address itself, when it walks through the value
             if address in self._path:  # an array of objects that is an element of itself
                 self._token(b"R" + _count(len(self._path) - self._path[address]))
                 return

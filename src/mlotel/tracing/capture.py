@@ -42,7 +42,7 @@ class Signature:
         name: Name of the function, which names its component and its output.
     """
 
-    __slots__ = ("_defaults", "_names", "_parameters", "_signature", "_skipped", "name")
+    __slots__ = ("_defaults", "_known", "_names", "_parameters", "_signature", "_skipped", "name")
 
     def __init__(self, function: Callable[..., Any], word: str) -> None:
         own = getattr(function, "__name__", None) or getattr(getattr(function, "func", None), "__name__", None)
@@ -57,6 +57,7 @@ class Signature:
         self._names: list[str] | None = None
         if kinds <= {inspect.Parameter.POSITIONAL_OR_KEYWORD}:
             self._names = [parameter.name for parameter in self._parameters]
+        self._known = {parameter.name for parameter in self._parameters}
         self._defaults = {p.name: p.default for p in self._parameters if p.default is not p.empty}
         method = "." in getattr(function, "__qualname__", "").rpartition("<locals>.")[2]
         self._skipped = 0
@@ -93,7 +94,7 @@ class Signature:
 
     def _bound(self, names: list[str], args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
         found = dict(zip(names, args, strict=False))
-        if len(args) > len(names) or not found.keys().isdisjoint(kwargs):
+        if len(args) > len(names) or not found.keys().isdisjoint(kwargs) or not kwargs.keys() <= self._known:
             return {}
         found.update(kwargs)
         whole = {}
@@ -104,8 +105,6 @@ class Signature:
                 whole[name] = self._defaults[name]
             else:
                 return {}
-        if len(found) > len(whole):
-            return {}
         if self._skipped:
             del whole[names[0]]
         return whole

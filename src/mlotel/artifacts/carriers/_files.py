@@ -11,8 +11,6 @@ not be written or would change its owner, and what somebody else changes meanwhi
 import contextlib
 import errno
 import os
-import secrets
-import shutil
 import stat
 import struct
 from collections.abc import Callable, Iterator, Sequence
@@ -153,7 +151,7 @@ def _regular(path: str | bytes) -> Iterator[int]:
 @contextlib.contextmanager
 def temporary(folder: Path) -> Iterator[tuple[int, Path]]:
     """A new file in ``folder``, for its owner only: descriptor and path. Gone at the end unless put in its place."""
-    name = folder / f"{_TEMPORARY}{secrets.token_hex(8)}.tmp"
+    name = folder / f"{_TEMPORARY}{os.urandom(8).hex()}.tmp"
     flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
     descriptor = os.open(name, flags, 0o600)
     try:
@@ -213,6 +211,8 @@ def _copy_in_kernel(copy: int, original: int, start: int, stop: int) -> int:
 
 
 def _take_over(before: os.stat_result, target: Path, copy: int, name: Path) -> None:
+    import shutil  # only for those who write
+
     now = os.fstat(copy)
     if (now.st_uid, now.st_gid) != (before.st_uid, before.st_gid):
         os.fchown(copy, before.st_uid, before.st_gid)

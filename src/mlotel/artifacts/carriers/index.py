@@ -309,7 +309,11 @@ def _to_row(producer: Producer) -> tuple[Any, ...]:
 
 def _short(text: str | None) -> str | None:
     """The text; None when it is so long that 100,000 of them would make a large file, or cannot be stored."""
-    if text is None or len(text) > database.MAX_TEXT or any("\ud800" <= character <= "\udfff" for character in text):
+    if text is None or len(text) > database.MAX_TEXT:
+        return None
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # half a character
         return None
     return text
 

@@ -96,7 +96,7 @@ def tracer(scope: str) -> trace.Tracer:
         if provider is None:
             return trace.NoOpTracer()
         found = _cache["tracer", scope] = provider.get_tracer(scope, __version__, schema_url=SCHEMA_URL)
-    return found  # type: ignore[no-any-return]  # the cache holds several kinds of thing
+    return found
 
 
 def meter(scope: str) -> metrics.Meter | None:
@@ -107,7 +107,7 @@ def meter(scope: str) -> metrics.Meter | None:
         if provider is None:
             return None
         found = _cache["meter", scope] = provider.get_meter(scope, __version__, schema_url=SCHEMA_URL)
-    return found  # type: ignore[no-any-return]  # as above
+    return found
 
 
 def logger(scope: str) -> _logs.Logger | None:
@@ -118,4 +118,4 @@ def logger(scope: str) -> _logs.Logger | None:
         if provider is None:
             return None
         found = _cache["logger", scope] = provider.get_logger(scope, __version__, schema_url=SCHEMA_URL)
-    return found  # type: ignore[no-any-return]  # as above
+    return found

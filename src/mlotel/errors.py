@@ -3,7 +3,7 @@
 ::
 
     MlotelError
-    ├─ InvalidArgumentError     also a ValueError         a value that cannot be used: an empty name, an unknown protocol
+    ├─ InvalidArgumentError     also a ValueError         a value that cannot be used, such as an empty name
     ├─ InvalidTypeError         also a TypeError          a wrong type or an unknown keyword
     ├─ AlreadyConfiguredError   also a RuntimeError       configure() a second time, with other settings
     ├─ NotFoundError            also a LookupError        a run, a plugin or a file that is not there

@@ -43,7 +43,7 @@ def differing(models, ids, change):
 
 def test_every_estimator_was_fitted(attempts, models):
     """No estimator is left out but those that are listed."""
-    assert {name for name, found in attempts.items() if found is None} == NOT_FITTED
+    assert {name for name, found in attempts.items() if found is None} <= NOT_FITTED
     assert len(models) > 150
 
 

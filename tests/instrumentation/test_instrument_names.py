@@ -10,6 +10,7 @@ import pytest
 
 import mlotel
 from mlotel import _settings, instrumentation
+from mlotel._setup import _configure
 from mlotel.errors import InvalidTypeError, MlotelError, NotFoundError
 
 IO = ["joblib", "numpy", "pandas", "pickle", "polars", "pyarrow", "torch"]
@@ -139,6 +140,16 @@ def test_a_library_that_came_under_another_name_counts(absent):
     (absent / "surelyabsent.py").write_text("")
 
     assert instrumentation.resolve(["surelyabsent"]) == ["surelyabsent"]
+
+
+def test_a_plugin_of_another_distribution_that_says_nonsense_is_left_out(absent):
+    """A requirement that cannot be read is said to who asks by name; without names the plugin is left out."""
+    (absent / "absent_plugin.py").write_text("REQUIRES = '>=!'\ndef install(patch): raise AssertionError\n")
+
+    with pytest.raises(NotFoundError, match="whose requirement '>=!' cannot be read"):
+        mlotel.instrument("surelyabsent")
+    mlotel.instrument()
+    assert "surelyabsent" not in installed()
 
 
 @pytest.mark.lenient
@@ -345,3 +356,31 @@ def test_configure_refuses_a_name_before_anything_is_set_up(name, absent):
 
     assert installed() == []
     mlotel.configure("another", spool=False, quiet=True).shutdown(0)
+
+
+def test_worker_processes_are_instrumented_alike():
+    """What sets a worker up like its parent instruments it too."""
+    telemetry = mlotel.configure("test", spool=False, quiet=True, instrument=["pickle"])
+    restore, snapshot = _settings.current.restore
+    telemetry.shutdown(0)
+    assert installed() == []
+
+    restore(snapshot)
+
+    assert installed() == ["pickle"]
+    mlotel.configure("test", spool=False, quiet=True, instrument=["pickle"]).shutdown(0)
+
+
+@pytest.mark.lenient
+def test_a_worker_without_the_library_works_without_it(caplog):
+    """In a worker that lacks a library the failure is logged, and everything else is set up."""
+    telemetry = mlotel.configure("test", spool=False, quiet=True, instrument=["pickle"])
+    restore, snapshot = _settings.current.restore
+    telemetry.shutdown(0)
+
+    restore({**snapshot, "instrument": ["surelyabsent"]})
+
+    assert "could not set up a worker process" in caplog.text
+    assert installed() == []
+    assert _settings.current.restore is not None
+    _configure._holder.active.telemetry.shutdown(0)

@@ -59,7 +59,7 @@ def make(path, kind):
         getattr(FRAME, name)(path, **OPTIONS.get(name, {}))
 
 
-@pytest.mark.parametrize("name", plugin.READ)
+@pytest.mark.parametrize("name", [*plugin.READ, *plugin.READ_SEVERAL])
 def test_reading_is_recorded_once(name, pandas, capture, tmp_path):
     """Each reading function records the file and, beside it, the id of the frame that it returned."""
     kind = form(name)
@@ -195,6 +195,32 @@ def test_parquet_in_partitions_is_a_folder(pandas, capture, tmp_path):
     assert read.result.shape == (3, 2)
 
 
+def test_parquet_files_in_a_list_are_that_many_files(pandas, capture, tmp_path):
+    """Several files that make one frame are several reads; none of them has the id of the frame."""
+    paths = [tmp_path / "a.parquet", tmp_path / "b.parquet"]
+    for path in paths:
+        FRAME.to_parquet(path)
+
+    recorded = record(capture, lambda: pandas.read_parquet(paths))
+
+    assert len(recorded.result) == 6
+    assert recorded.names == ["read a.parquet", "read b.parquet"]
+    assert all("ml.artifact.content.id" not in found for found in recorded.attributes)
+
+
+def test_a_path_of_another_file_system_is_left_out(pandas, capture, tmp_path, monkeypatch):
+    """With `filesystem=` the path is another file than the one of that name here."""
+    fs = pytest.importorskip("pyarrow.fs")
+    FRAME.to_parquet(tmp_path / "flights.parquet")
+    monkeypatch.chdir(tmp_path)
+    elsewhere = fs.SubTreeFileSystem(str(tmp_path), fs.LocalFileSystem())
+
+    recorded = record(capture, lambda: pandas.read_parquet("flights.parquet", filesystem=elsewhere))
+
+    assert recorded.result.equals(FRAME)
+    assert recorded.names == []
+
+
 def test_every_function_of_pandas_is_looked_after():
     """The functions that are replaced are all that pandas has for files; what is left out is said in the plugin."""
     elsewhere = {"read_clipboard", "read_gbq", "read_iceberg", "read_sql", "read_sql_query", "read_sql_table"}
@@ -205,5 +231,5 @@ def test_every_function_of_pandas_is_looked_after():
     readers = {name for name in dir(pd) if name.startswith("read_")}
     writers = {name for kind in (pd.DataFrame, pd.Series) for name in dir(kind) if name.startswith("to_")}
 
-    assert readers - elsewhere == set(plugin.READ)
+    assert readers - elsewhere == {*plugin.READ, *plugin.READ_SEVERAL}
     assert writers - memory == set(plugin.WRITE)

@@ -342,6 +342,15 @@ def test_names_of_checks(capture):
     assert names(capture)[:4] == ["check named", "check method", "check before.2", "check before.3"]
 
 
+def test_a_built_in_without_a_signature_as_a_check(capture):
+    """A check whose parameters nobody can know gets every value, and says itself what is wrong."""
+    with mlotel.component("c", after=[max]) as c:
+        c.write([1, 2], name="iterable")
+
+    message = capture.span("check max").attributes["ml.check.message"]
+    assert message.startswith("crashed with TypeError: max")
+
+
 def test_one_check_needs_no_list(capture):
     """``before=`` and ``after=`` take a function alone."""
     with mlotel.component("c", before=passes, after=passes):

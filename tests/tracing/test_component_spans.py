@@ -258,6 +258,8 @@ def test_an_input_that_is_too_old_is_reported(capture, tmp_path):
         c.read(old)
         c.read(fresh)
         c.read([1, 2], name="unknown age")
+        c.read(tmp_path / "not there")
+        c.read("s3://bucket/of/unknown/age")
 
     assert capture.span("component train").attributes["ml.component.staleness"] == (
         "old.csv is 3.0 d old; the limit is 1.0 h",

@@ -189,6 +189,7 @@ def test_partials_and_callable_objects(capture):
     assert mlotel.component(Scaler())(2) == 20
     assert mlotel.component(Scaler().bound)(2) == 3
     assert mlotel.component("sum")(sum)([1, 2]) == 3
+    assert mlotel.component("max")(max)(1, 2) == 2  # a built-in without a signature
     for function in (Waits(), functools.partial(double)):
         decorated = mlotel.component(function)
         assert inspect.iscoroutinefunction(decorated)
@@ -196,7 +197,8 @@ def test_partials_and_callable_objects(capture):
         assert inside == capture.spans()[-1].context.span_id  # the body ran inside the span
 
     assert names(capture) == [
-        "component add", "component Scaler", "component bound", "component sum", "component Waits", "component double",
+        "component add", "component Scaler", "component bound", "component sum", "component max", "component Waits",
+        "component double",
     ]  # fmt: skip
     assert capture.spans()[1].attributes["code.function.name"].endswith("Scaler")
 
@@ -526,6 +528,32 @@ def test_generators_that_interleave(capture):
         assert capture.span(f"read r{n}{index}").parent.span_id == spans[n].context.span_id
 
 
+def test_a_generator_that_goes_on_after_its_consumer_ended(capture):
+    """A generator that another component began is current while its body runs, also after that component ended."""
+
+    @mlotel.component
+    def batches():
+        with mlotel.component("inside"):
+            yield 1
+            mlotel.read([1], name="x")
+            yield 2
+
+    before = context.get_current()
+    with mlotel.component("consumer"):
+        made = batches()
+        next(made)
+        mlotel.read([2], name="beside")
+    next(made)
+    assert context.get_current() is before
+    assert list(made) == []
+
+    assert capture.span("read beside").attributes["ml.component.name"] == "consumer"
+    assert capture.span("component inside").parent.span_id == capture.span("component batches").context.span_id
+    assert context.get_current() is before
+    assert capture.span("read x").attributes["ml.component.name"] == "inside"
+    assert capture.span("component batches").parent.span_id == capture.span("component consumer").context.span_id
+
+
 def test_undecorated_generators_with_a_component_inside(capture):
     """A ``with`` statement inside generators that take turns ends each component once and leaves nothing current."""
 
@@ -671,6 +699,12 @@ def test_functions_of_every_kind_work_while_nobody_listens():
     async def async_generator(x):
         got = yield x
         yield got
+
+    @mlotel.pipeline
+    def nightly(x):
+        return x
+
+    assert nightly(4) == 4
 
     async def main():
         made = async_generator(1)

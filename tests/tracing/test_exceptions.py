@@ -469,6 +469,35 @@ def count_of_ours():
     )
 
 
+def test_an_exception_without_a_traceback(capture):
+    """A component that is ended by hand with an exception that was never raised records it."""
+    declared = mlotel.component("c")
+    with mlotel.component("outer"):
+        declared.__enter__()
+        declared.__exit__(ValueError, ValueError("made"), None)
+
+    [record] = exception_events(capture)
+    assert record.attributes["exception.stacktrace"] == "ValueError: made\n"
+    assert capture.span("component c").attributes["error.type"] == "ValueError"
+
+
+def test_what_is_remembered_of_exceptions_is_bounded(capture):
+    """A component in which very many others fail keeps a bounded number of places, and still knows the latest."""
+
+    def work():
+        with mlotel.component("outer") as outer:
+            for _ in range(600):
+                with contextlib.suppress(KeyError), mlotel.component("inner"):
+                    raise KeyError
+            assert len(outer._scope._seen) <= 257
+            with mlotel.component("inner"):
+                raise ValueError("last")
+
+    with pytest.raises(ValueError, match="last"):
+        work()
+    assert len(exception_events(capture)) == 601
+
+
 def test_the_context_is_restored_after_a_failure(capture):
     """After any exception nothing of the component stays current."""
     before = trace.get_current_span()

@@ -253,6 +253,70 @@ def test_suppression_ends(capture):
     assert "ml.param.a" not in component.attributes
 
 
+def test_artifacts_under_a_span_that_was_sampled_out(use, watched):
+    """Outside components too, nothing is hashed below a span of the application that the sampler dropped."""
+    import numpy as np
+
+    reader = InMemoryMetricReader()
+    provider = TracerProvider(sampler=ParentBased(ALWAYS_OFF), shutdown_on_exit=False)
+    use(tracer_provider=provider, meter_provider=MeterProvider([reader], shutdown_on_exit=False))
+    with provider.get_tracer("app").start_as_current_span("request"):
+        assert mlotel.read(watched) is watched
+        mlotel.write(np.zeros(4), name="x")
+
+    assert watched.opened == 0
+    [metric] = reader.get_metrics_data().resource_metrics[0].scope_metrics[0].metrics
+    assert [point.value for point in metric.data.data_points] == [4]
+
+
+class Broken:
+    """A provider, and all that comes from it: whatever is called raises."""
+
+    def __init__(self, *working):
+        self._working = working
+
+    def __getattr__(self, name):
+        def call(*args, **kwargs):
+            if name in self._working:
+                return Broken(*self._working)
+            raise RuntimeError(f"{name} is broken")
+
+        return call
+
+
+@pytest.mark.lenient
+@pytest.mark.parametrize(
+    "working",
+    [
+        (),
+        ("get_tracer", "get_meter", "get_logger"),
+        ("get_tracer", "get_meter", "get_logger", "start_span", "create_histogram", "create_counter"),
+        ("get_tracer", "get_meter", "get_logger", "start_span", "get_span_context", "is_recording"),
+    ],
+)
+def test_providers_that_fail_harm_nobody(use, watched, working):
+    """Providers that raise at any of their calls harm nobody: results, exceptions and checks are as ever."""
+    use(tracer_provider=Broken(*working), meter_provider=Broken(*working), logger_provider=Broken(*working))
+
+    def stops():
+        raise KeyboardInterrupt
+
+    run, results = everything(watched)
+    assert all(result is watched for result in results)
+    assert run.status == "ok"
+    with pytest.raises(ValueError, match="mine"), mlotel.pipeline("p") as run, mlotel.component("c"):
+        raise ValueError("mine")
+    assert run.status == "error"
+    with pytest.raises(mlotel.errors.CheckFailed), mlotel.component("c", before=[lambda: False], on_failure="raise"):
+        pass
+    with pytest.raises(KeyboardInterrupt), mlotel.component("c", before=[stops], on_failure="raise"):
+        pass
+
+    from opentelemetry import context
+
+    assert dict(context.get_current()) == {}
+
+
 def run_python(code, **environment):
     """Output of ``code`` in a fresh process."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("OTEL_", "MLOTEL_", "TRACE"))}

@@ -8,7 +8,6 @@ its state (an extension type of an unknown library, a handle, a lambda) makes th
 import enum
 import functools
 import re
-import struct
 import sys
 import weakref
 from collections.abc import Callable, Mapping
@@ -20,11 +19,11 @@ import numpy as np
 from mlotel.artifacts import _code, _dispatch, array
 from mlotel.artifacts import value as plain
 from mlotel.artifacts._base import CHUNK, SAMPLE, Hasher, Unidentifiable
+from mlotel.artifacts._layout import array_head, is_as_described, is_clean, padding_of, shape_token, small_array
 from mlotel.artifacts._look import ancestry, origin
 from mlotel.artifacts._numbers import Array, blocks, canonical, feed
 from mlotel.artifacts._rules import DROPPED, Rule, rule_for
 
-_SMALL = 1 << 12  # bytes of an array that are copied rather than looked at in pieces
 _SAMPLE_PIECES = 100 * SAMPLE
 _INTEGERS = {number: plain._SCALARS[int](number) for number in range(-2, 1024)}
 
@@ -131,7 +130,7 @@ class Walk:
                 continue
             add(_name(name))
             if kind is np.ndarray:
-                data = _small_array(value)
+                data = small_array(value)
                 if data is not None:
                     add(data)
                     continue
@@ -152,8 +151,8 @@ class Walk:
     def array(self, values: Array) -> None:
         """Describe an array like ``mlotel.artifacts.array`` does, with fewer calls."""
         dtype = values.dtype
-        if values.nbytes <= CHUNK and not self._hasher.sampling and _is_as_described(values):
-            self._token(_array_head(dtype) + _shape(values.shape))
+        if values.nbytes <= CHUNK and not self._hasher.sampling and is_as_described(values):
+            self._token(array_head(dtype) + shape_token(values.shape))
             self._hasher.raw(values)
             return
         if dtype.names is not None:
@@ -162,7 +161,7 @@ class Walk:
         if dtype.kind not in "biufcmMO":
             self.nested(values, array)
             return
-        self._token(_array_head(dtype) + _shape(values.shape))
+        self._token(array_head(dtype) + shape_token(values.shape))
         if self._hasher.sampling:
             values = array._sample(values, self._hasher)
         if dtype.kind != "O":
@@ -176,17 +175,17 @@ class Walk:
     def _records(self, values: Array) -> None:
         """Structured arrays as they lie in memory, with zeros between the fields: the nodes of trees."""
         dtype = values.dtype
-        padding = _padding(dtype)
+        padding = padding_of(dtype)
         if padding is None or values.size == 0 or self._hasher.sampling:
             self.nested(values, array)
             return
         values = np.ascontiguousarray(values)
-        self._token(b"A" + _array_head(dtype) + _shape(values.shape))
+        self._token(b"A" + array_head(dtype) + shape_token(values.shape))
         step = max(1, CHUNK // dtype.itemsize)
         flat = values.reshape(-1)
         for start in range(0, len(flat), step):
             data = flat[start : start + step].view(np.uint8)
-            if padding and not _is_clean(data, padding, dtype.itemsize):
+            if padding and not is_clean(data, padding, dtype.itemsize):
                 data = data.reshape(-1, dtype.itemsize).copy()
                 for first, last in padding:
                     data[:, first:last] = 0
@@ -212,67 +211,6 @@ def _text(value: str) -> bytes:
 @functools.lru_cache(maxsize=4096)
 def _name(name: str) -> bytes:
     return b"s" + _text(name)
-
-
-@functools.lru_cache(maxsize=256)
-def _array_head(dtype: "np.dtype[Any]") -> bytes:
-    """What is said of a dtype; where the fields lie counts when they are taken as they lie."""
-    word = array._word(dtype)
-    if dtype.fields is not None:
-        word += f"@{[dtype.fields[name][1] for name in dtype.names or ()]}/{dtype.itemsize}"
-    return b"a" + _text(word)
-
-
-@functools.lru_cache(maxsize=1024)
-def _shape(shape: tuple[int, ...]) -> bytes:
-    return struct.pack(f"<{1 + len(shape)}q", len(shape), *shape)
-
-
-def _small_array(values: Array) -> bytes | None:
-    """All tokens of a small array of numbers that lies in memory as it is described; None for others."""
-    if values.nbytes > _SMALL or not _is_as_described(values):
-        return None
-    return _array_head(values.dtype) + _shape(values.shape) + values.tobytes()
-
-
-def _is_as_described(values: Array) -> bool:
-    """Whether an array of numbers lies in memory as it is described: little-endian, in C order, without NaN."""
-    dtype = values.dtype
-    kind = dtype.kind
-    if kind not in "iuf" or not dtype.isnative or not values.flags.c_contiguous or sys.byteorder == "big":
-        return False
-    if kind == "f" and values.size:
-        lowest = np.minimum.reduce(values, axis=None)
-        return bool(dtype.itemsize <= 8 and lowest == lowest)
-    return True
-
-
-@functools.lru_cache(maxsize=64)
-def _padding(dtype: "np.dtype[Any]") -> tuple[tuple[int, int], ...] | None:
-    """Ranges of bytes between the fields; None for dtypes that hold more than plain little-endian numbers."""
-    if dtype.fields is None or sys.byteorder == "big":
-        return None
-    fields = sorted((offset, part) for part, offset, *_ in dtype.fields.values())
-    gaps, end = [], 0
-    for offset, part in fields:
-        if part.kind not in "biuf" or not part.isnative or part.itemsize > 8 or offset < end:
-            return None
-        if offset > end:
-            gaps.append((end, offset))
-        end = offset + part.itemsize
-    if end < dtype.itemsize:
-        gaps.append((end, dtype.itemsize))
-    return tuple(gaps)
-
-
-def _is_clean(data: Array, padding: tuple[tuple[int, int], ...], itemsize: int) -> bool:
-    """Whether there are only zeros between the fields. Words are looked at where that can be: it is 7 times faster."""
-    if len(padding) == 1 and itemsize % 8 == 0 and padding[0][1] == itemsize and padding[0][0] >= itemsize - 8:
-        words = data.view(np.uint64).reshape(-1, itemsize // 8)[:, -1]
-        used_bits = 8 * (8 - (itemsize - padding[0][0]))
-        return int(np.bitwise_or.reduce(words)) >> used_bits == 0
-    rows = data.reshape(-1, itemsize)
-    return not any(rows[:, first:last].any() for first, last in padding)
 
 
 def _sequence(letter: bytes) -> Describe:
@@ -361,6 +299,12 @@ def _class(walk: Walk, value: Any) -> None:
     walk._token(b"C" + _text(_code.class_name(value)))
 
 
+def _module(walk: Walk, value: ModuleType) -> None:
+    if sys.modules.get(value.__name__) is not value:
+        raise Unidentifiable("a module that cannot be imported by its name")
+    walk._token(b"n" + _text(value.__name__))
+
+
 def _method(walk: Walk, value: Any) -> None:
     """A bound method: its object and the function's name."""
     if type(value) is BuiltinFunctionType and (value.__self__ is None or isinstance(value.__self__, ModuleType)):
@@ -437,6 +381,7 @@ _DESCRIBE: dict[type, Describe] = {
     FunctionType: _function,
     BuiltinFunctionType: _method,
     MethodType: _method,
+    ModuleType: _module,
     type: _class,
     np.ufunc: _function,
     type(np.mean): _function,

@@ -29,6 +29,7 @@ therefore import their library inside functions that are called after it was loa
 """
 
 import difflib
+import os
 import sys
 import threading
 from collections.abc import Iterable
@@ -50,14 +51,24 @@ class Instrumentation(Protocol):
     """What a file of this folder holds."""
 
     REQUIRES: str | None
-    """The distribution and its versions, ``"pandas>=2.2"``; None for a part of Python."""
+    """The distribution and its versions, ``"pandas>=2.2"``; None, or absent, where nothing has to be installed."""
 
     def install(self, patch: Patch, /) -> None:
         """Replace what is to be replaced, at once or after the library was imported."""
 
 
 _installed: dict[str, Patch] = {}
+_complete: set[str] = set()
 _lock = threading.Lock()  # never held while a plugin runs: it imports, and imports have locks of their own
+
+
+def _after_fork() -> None:
+    global _lock
+    _lock = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 def instrument(*names: str) -> None:
@@ -145,15 +156,22 @@ def install(plugins: Iterable[str]) -> list[str]:
     """
     if _settings.is_disabled():
         return []
-    new: dict[str, Patch] = {}
+    new: list[str] = []
+    due: dict[str, Patch] = {}
     with _lock:
         for name in plugins:
             if name not in _installed:
-                new[name] = _installed[name] = Patch()
-    for name, patch in new.items():
+                _installed[name] = Patch()
+                new.append(name)
+            if name not in _complete:  # another thread may be at it: doing it twice is doing it once
+                due[name] = _installed[name]
+    for name, patch in due.items():
         with guard(f"instrument {name}"):
             _load(name).install(patch)
-    return list(new)
+        with _lock:
+            if _installed.get(name) is patch:
+                _complete.add(name)
+    return new
 
 
 def remove(plugins: Iterable[str]) -> None:
@@ -161,6 +179,7 @@ def remove(plugins: Iterable[str]) -> None:
     for name in plugins:
         with _lock:
             patch = _installed.pop(name, None)
+            _complete.discard(name)
         if patch is not None:
             patch.undo()
 
@@ -189,16 +208,19 @@ def _present(plugins: Iterable[str]) -> list[str]:
 def _lack(name: str) -> str | None:
     """Why a library cannot be instrumented; None when it can."""
     try:
-        requires = _load(name).REQUIRES
-    except (ImportError, NotFoundError):
-        return "which cannot be loaded; the log says why."
+        requires = getattr(_load(name), "REQUIRES", None)
+    except NotFoundError:  # the plugin of another distribution
+        return "which is installed and cannot be loaded; the log says why."
     if requires is None:
         return None
     from importlib import metadata  # with packaging, 15 ms that only those pay who instrument
 
-    from packaging.requirements import Requirement  # comes with opentelemetry-instrumentation
+    from packaging.requirements import InvalidRequirement, Requirement  # comes with opentelemetry-instrumentation
 
-    requirement = Requirement(requires)
+    try:
+        requirement = Requirement(requires)
+    except InvalidRequirement:
+        return f'whose requirement {requires!r} cannot be read. Write it as "pandas>=2.2".'
     command = f"pip install '{requires}'"
     try:
         version = metadata.version(requirement.name)

@@ -14,7 +14,7 @@ from mlotel.instrumentation._patch import Patch, Wrapper
 from mlotel.instrumentation._targets import Target, target_of
 from mlotel.tracing.captured import omit_files, record_file
 
-__all__ = ["argument", "nothing", "reads", "result_of", "writes"]
+__all__ = ["argument", "nothing", "one_file", "reads", "result_of", "some_files", "writes"]
 
 Args: TypeAlias = tuple[Any, ...]
 Kwargs: TypeAlias = dict[str, Any]
@@ -26,9 +26,18 @@ Find: TypeAlias = Callable[[Any, Kwargs], Target | None]
 _recording: ContextVar[bool] = ContextVar("mlotel-recording-a-file", default=False)
 
 
-def single(value: Any, _: Kwargs) -> Target | None:
-    """One path or open file."""
-    return target_of(value)
+def one_file(value: Any, kwargs: Kwargs) -> Target | None:
+    """One path or open file of this system: with ``filesystem=`` the same path may be another file."""
+    return target_of(value) if _is_local(kwargs.get("filesystem")) else None
+
+
+def some_files(value: Any, kwargs: Kwargs) -> Target | None:
+    """Like ``one_file``, where lists and patterns are several files."""
+    return target_of(value, several=True) if _is_local(kwargs.get("filesystem")) else None
+
+
+def _is_local(file_system: Any) -> bool:
+    return file_system is None or type(file_system).__name__ == "LocalFileSystem"  # pyarrow's and fsspec's
 
 
 def result_of(result: Any, args: Args, kwargs: Kwargs) -> Any:
@@ -61,7 +70,7 @@ def reads(
     *,
     at: int = 0,
     content: Content = result_of,
-    find: Find = single,
+    find: Find = one_file,
     everywhere: bool = True,
 ) -> None:
     """Record what functions read.
@@ -87,7 +96,7 @@ def writes(
     *,
     at: int,
     content: Content,
-    find: Find = single,
+    find: Find = one_file,
     is_done: Callable[[Any], bool] = always,
     everywhere: bool = True,
 ) -> None:

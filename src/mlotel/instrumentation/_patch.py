@@ -151,7 +151,9 @@ class Patch:
             then: Imports it and replaces what it needs to. Its errors are logged; they never reach who imports.
         """
         with _lock:
-            _waiting.setdefault(module, []).append((self, then))
+            waiting = _waiting.setdefault(module, [])
+            if self._switch.is_on and (self, then) not in waiting:
+                waiting.append((self, then))
             is_hooked = module in _hooked
             _hooked.add(module)
         if sys.modules.get(module) is not None:

@@ -10,7 +10,7 @@ import io
 import os
 import re
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,13 +60,29 @@ def target_of(value: Any, *, bytes_are_paths: bool = False, several: bool = Fals
     if issubclass(kind, bytes):
         return _of_text(os.fsdecode(value), False) if bytes_are_paths else None
     if several and kind in (list, tuple):
-        places = [place for one in value[:MAX_PLACES] if (place := _path(one)) is not None]
-        return Target(tuple(places), len(value) - min(len(value), MAX_PLACES)) if places else None
+        return _of_many(value)
     file = _open_file(value)
     if file is not None:
         return Target((file,), flush=value.flush)
     path = _path(value)
     return None if path is None else _of_text(path, False)
+
+
+def _of_many(values: Sequence[Any]) -> Target | None:
+    """What a list of paths leads to; other things in it are content."""
+    places: list[str] = []
+    omitted = 0
+    for value in values:
+        if len(places) >= MAX_PLACES:
+            omitted += 1
+            continue
+        path = _path(value)
+        target = None if path is None else _of_text(path, True)
+        if target is not None:
+            places += target.places
+            omitted += target.omitted
+    omitted += max(0, len(places) - MAX_PLACES)
+    return Target(tuple(places[:MAX_PLACES]), omitted) if places else None
 
 
 def _of_text(text: str, several: bool) -> Target | None:
@@ -86,7 +102,8 @@ def _path(value: Any) -> str | None:
     kind = type(value)
     if issubclass(kind, str):
         return str.__str__(value)
-    if hasattr(kind, "__fspath__"):
+    # Asking fsspec's open files for their path opens them once more.
+    if hasattr(kind, "__fspath__") and kind.__module__.partition(".")[0] != "fsspec":
         return os.fsdecode(os.fspath(value))
     return None
 

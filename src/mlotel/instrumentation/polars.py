@@ -11,9 +11,9 @@ import os
 import pathlib
 from typing import Any
 
-from mlotel.instrumentation._base import argument, nothing, reads, writes
+from mlotel.instrumentation._base import argument, nothing, one_file, reads, some_files, writes
 from mlotel.instrumentation._patch import Patch
-from mlotel.instrumentation._targets import Target, target_of
+from mlotel.instrumentation._targets import Target
 
 REQUIRES = "polars>=1.0"
 
@@ -38,23 +38,19 @@ def _install(patch: Patch) -> None:
     import polars as pl
 
     frame = argument(0, "self")
-    reads(patch, pl, READ, find=_sources)
-    reads(patch, pl, SCAN, find=_sources, content=nothing)
+    reads(patch, pl, READ, find=some_files)
+    reads(patch, pl, SCAN, find=some_files, content=nothing)
     # A merge into a Delta table returns what will do it.
     writes(patch, pl.DataFrame, WRITE, at=1, content=frame, is_done=lambda result: result is None)
     writes(patch, pl.DataFrame, ["write_excel"], at=1, content=frame, find=_workbook)
     writes(patch, pl.LazyFrame, SINK, at=1, content=nothing, is_done=lambda result: type(result) is not pl.LazyFrame)
 
 
-def _sources(value: Any, _: dict[str, Any]) -> Target | None:
-    return target_of(value, several=True)
-
-
-def _workbook(value: Any, _: dict[str, Any]) -> Target | None:
+def _workbook(value: Any, kwargs: dict[str, Any]) -> Target | None:
     """The file that polars writes: it adds what is missing, the name or the suffix."""
     if value is None:
         value = "dataframe.xlsx"
     if isinstance(value, str | os.PathLike):
         path = pathlib.Path(value)
         value = path if path.suffix else path.with_suffix(".xlsx")
-    return target_of(value)
+    return one_file(value, kwargs)

@@ -8,11 +8,8 @@ not tell their path; ``ParquetFile``, ``ParquetWriter``, ``ParquetDataset`` and 
 write piece by piece.
 """
 
-from typing import Any
-
-from mlotel.instrumentation._base import argument, nothing, reads, writes
+from mlotel.instrumentation._base import argument, nothing, reads, some_files, writes
 from mlotel.instrumentation._patch import Patch
-from mlotel.instrumentation._targets import Target, target_of
 
 REQUIRES = "pyarrow>=17"
 
@@ -29,55 +26,47 @@ def install(patch: Patch) -> None:
 def _csv(patch: Patch) -> None:
     import pyarrow.csv as module  # type: ignore[import-untyped]  # pyarrow ships no types
 
-    reads(patch, module, ["read_csv"], find=_local)
-    reads(patch, module, ["open_csv"], find=_local, content=nothing)
-    writes(patch, module, ["write_csv"], at=1, content=argument(0, "data"), find=_local)
+    reads(patch, module, ["read_csv"], find=some_files)
+    reads(patch, module, ["open_csv"], find=some_files, content=nothing)
+    writes(patch, module, ["write_csv"], at=1, content=argument(0, "data"), find=some_files)
 
 
 def _dataset(patch: Patch) -> None:
     import pyarrow.dataset as module  # type: ignore[import-untyped]  # pyarrow ships no types
 
-    reads(patch, module, ["dataset"], find=_local, content=nothing)
-    writes(patch, module, ["write_dataset"], at=1, content=argument(0, "data"), find=_local)
+    reads(patch, module, ["dataset"], find=some_files, content=nothing)
+    writes(patch, module, ["write_dataset"], at=1, content=argument(0, "data"), find=some_files)
 
 
 def _feather(patch: Patch) -> None:
     import pyarrow.feather as module  # type: ignore[import-untyped]  # pyarrow ships no types
 
-    reads(patch, module, ["read_feather", "read_table"], find=_local)
-    writes(patch, module, ["write_feather"], at=1, content=argument(0, "df"), find=_local)
+    reads(patch, module, ["read_feather", "read_table"], find=some_files)
+    writes(patch, module, ["write_feather"], at=1, content=argument(0, "df"), find=some_files)
 
 
 def _ipc(patch: Patch) -> None:
     import pyarrow.ipc as module  # type: ignore[import-untyped]  # pyarrow ships no types
 
-    reads(patch, module, ["open_file", "open_stream"], find=_local, content=nothing)
+    reads(patch, module, ["open_file", "open_stream"], find=some_files, content=nothing)
 
 
 def _json(patch: Patch) -> None:
     import pyarrow.json as module  # type: ignore[import-untyped]  # pyarrow ships no types
 
-    reads(patch, module, ["read_json"], find=_local)
-    reads(patch, module, ["open_json"], find=_local, content=nothing)
+    reads(patch, module, ["read_json"], find=some_files)
+    reads(patch, module, ["open_json"], find=some_files, content=nothing)
 
 
 def _orc(patch: Patch) -> None:
     import pyarrow.orc as module  # type: ignore[import-untyped]  # pyarrow ships no types
 
-    reads(patch, module, ["read_table"], find=_local)
-    writes(patch, module, ["write_table"], at=1, content=argument(0, "table"), find=_local)
+    reads(patch, module, ["read_table"], find=some_files)
+    writes(patch, module, ["write_table"], at=1, content=argument(0, "table"), find=some_files)
 
 
 def _parquet(patch: Patch) -> None:
     import pyarrow.parquet as module  # type: ignore[import-untyped]  # pyarrow ships no types
 
-    reads(patch, module, ["read_table", "read_pandas"], find=_local)
-    writes(patch, module, ["write_table", "write_to_dataset"], at=1, content=argument(0, "table"), find=_local)
-
-
-def _local(value: Any, kwargs: dict[str, Any]) -> Target | None:
-    """A path of the local file system; elsewhere the same path is another file."""
-    system = kwargs.get("filesystem")
-    if system is not None and type(system).__name__ != "LocalFileSystem":
-        return None
-    return target_of(value, several=True)
+    reads(patch, module, ["read_table", "read_pandas"], find=some_files)
+    writes(patch, module, ["write_table", "write_to_dataset"], at=1, content=argument(0, "table"), find=some_files)

@@ -65,6 +65,13 @@ ML_DATA_ROWS_REMOVED: Final = MetricSpec(
     brief="Rows that a component removed.",
     attributes=("ml.removal.reason", "ml.component.name"),
 )
+ML_DATA_STALE: Final = MetricSpec(
+    name="ml.data.stale",
+    instrument="counter",
+    unit="{artifact}",
+    brief="Inputs that were stale when a component read them.",
+    attributes=("ml.component.name",),
+)
 
 # Checks
 ML_CHECK_FAILURES: Final = MetricSpec(

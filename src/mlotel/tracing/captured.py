@@ -10,6 +10,7 @@ from mlotel._guard import guard
 from mlotel.semconv import attributes as names
 from mlotel.tracing.artifacts import record, staleness
 from mlotel.tracing.components import Component
+from mlotel.tracing.scope import Scope
 from mlotel.types import AttributeValue
 
 __all__ = ["omit_files", "record_file"]
@@ -28,14 +29,15 @@ def record_file(
         type: One of ``TYPES`` in ``mlotel.tracing.artifacts``; by default that of the value, else of the path.
     """
     with guard("record a file"):
-        component = _recording()
-        if component is None or component._scope is None:
+        found = _recording()
+        if found is None:
             return
+        component, scope = found
         place = os.fsdecode(os.fspath(place))
         recorded = record(
             place,
             role,
-            component._scope.context,
+            scope.context,
             name=None,
             uri=None,
             type=type or _type(value),
@@ -53,19 +55,21 @@ def record_file(
 def omit_files(count: int) -> None:
     """Count files that the current component has read or written and that were too many to be recorded."""
     with guard("count files"):
-        component = _recording()
-        if component is not None and component._scope is not None:
-            before = cast("int", component._scope.attributes.get(names.ML_ARTIFACT_LINKS_OMITTED, 0))
-            component._scope.set({names.ML_ARTIFACT_LINKS_OMITTED: before + count})
+        found = _recording()
+        if found is not None:
+            scope = found[1]
+            before = cast("int", scope.attributes.get(names.ML_ARTIFACT_LINKS_OMITTED, 0))
+            scope.set({names.ML_ARTIFACT_LINKS_OMITTED: before + count})
 
 
-def _recording() -> Component | None:
-    """The current component, if anybody receives what it records."""
+def _recording() -> tuple[Component, Scope] | None:
+    """The current component and its scope, if anybody receives what it records."""
     ctx = context.get_current()
     component = cast("Component | None", ctx.get(_current.COMPONENT))
-    if component is None or _current.is_suppressed(ctx) or not component._is_recording():
+    scope = None if component is None else component._scope  # None once it has ended, in whatever thread
+    if component is None or scope is None or _current.is_suppressed(ctx) or not scope.span.is_recording():
         return None
-    return component
+    return component, scope
 
 
 def _content(value: Any) -> dict[str, AttributeValue]:

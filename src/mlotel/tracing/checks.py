@@ -186,10 +186,11 @@ def run_checks(
             answer = check.run(values)
         except BaseException as stopped:
             if span is not None:
-                if failures.is_failure(stopped):
-                    span.set_status(Status(StatusCode.ERROR, failures.message_of(stopped) or None))
-                    span.set_attribute(names.ERROR_TYPE, failures.type_of(stopped))
-                span.end(end_time=start_ns + _clock.monotonic_ns() - before)
+                with guard("record a check"):
+                    if failures.is_failure(stopped):
+                        span.set_status(Status(StatusCode.ERROR, failures.message_of(stopped) or None))
+                        span.set_attribute(names.ERROR_TYPE, failures.type_of(stopped))
+                    span.end(end_time=start_ns + _clock.monotonic_ns() - before)
             raise
         finally:
             if token is not None:

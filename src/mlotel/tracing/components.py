@@ -227,11 +227,24 @@ class Component:
             self._cpu_since = usage.cpu_ns()
 
     def _detach(self) -> None:
-        if self._cpu_since is not None:  # a generator that ends was detached before
-            self._cpu_ns += usage.cpu_ns() - self._cpu_since
-            self._cpu_since = None
+        self._stop_counting()
         if self._place is not None:
             self._place.detach()
+
+    def _resume(self) -> None:
+        if self._place is not None:
+            self._place.resume()
+            self._cpu_since = usage.cpu_ns()
+
+    def _suspend(self) -> None:
+        self._stop_counting()
+        if self._place is not None:
+            self._place.suspend()
+
+    def _stop_counting(self) -> None:
+        if self._cpu_since is not None:  # a generator that ends was suspended before
+            self._cpu_ns += usage.cpu_ns() - self._cpu_since
+            self._cpu_since = None
 
     def _is_recording(self) -> bool:
         return self._scope is not None and self._scope.span.is_recording()
@@ -298,8 +311,6 @@ class Component:
 
     def _check_ready(self) -> None:
         """Run the checks before whose inputs are all there."""
-        if not self._declaration.has_checks:
-            return
         kept = self._kept["input"]
         self._run_checks([check for check in self._declaration.before if check.wanted and check.is_ready(kept)], kept)
 
@@ -464,7 +475,7 @@ def _begun(name: str, declaration: Declaration, caller: FrameType | None = None)
 class _Call:
     """One call of a decorated function."""
 
-    __slots__ = ("_component", "_paths", "_read", "_signature", "attach", "detach", "finish")
+    __slots__ = ("_component", "_paths", "_read", "_signature", "attach", "finish", "resume", "suspend")
 
     def __init__(self, component: Component, signature: Signature) -> None:
         self._component = component
@@ -472,7 +483,8 @@ class _Call:
         self._paths: PathWatch | None = None
         self._read: dict[str, Recorded | None] = {}
         self.attach = component._attach
-        self.detach = component._detach
+        self.resume = component._resume
+        self.suspend = component._suspend
         self.finish = component._finish
 
     def inputs(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:

@@ -14,10 +14,13 @@ class Execution(Protocol):
     """One call of a decorated function, while it runs."""
 
     def attach(self) -> None:
-        """Make the execution current."""
+        """Make the execution current until it is finished."""
 
-    def detach(self) -> None:
-        """Make current again what was before."""
+    def resume(self) -> None:
+        """Make it current for a step of a generator's body, with what that left current at its last ``yield``."""
+
+    def suspend(self) -> None:
+        """Make current again what was before the step."""
 
     def inputs(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """The function is about to be called with these. May raise CheckFailed."""
@@ -120,13 +123,13 @@ def _generator(function: Callable[..., Any], begin: Begin) -> Callable[..., Any]
 
         def advance(step: Callable[[Any], Any], value: Any) -> tuple[bool, Any]:
             # Current only while the body runs: a consumer's spans must not become children of the generator's.
-            execution.attach()
+            execution.resume()
             try:
                 return True, step(value)
             except StopIteration as stop:
                 return False, stop.value
             finally:
-                execution.detach()
+                execution.suspend()
 
         def start(_: None) -> Generator[Any, Any, Any]:
             execution.inputs(args, kwargs)
@@ -161,14 +164,14 @@ def _async_generator(function: Callable[..., Any], begin: Begin) -> Callable[...
 
         async def advance(step: Callable[[Any], Any], value: Any) -> tuple[bool, Any]:
             if execution is not None:
-                execution.attach()
+                execution.resume()
             try:
                 return True, await step(value)
             except StopAsyncIteration:
                 return False, None
             finally:
                 if execution is not None:
-                    execution.detach()
+                    execution.suspend()
 
         async def start(_: None) -> AsyncGenerator[Any, Any]:
             if execution is not None:

@@ -98,9 +98,13 @@ class Run:
         if self._scope is not None:
             self._scope.attach()
 
-    def _detach(self) -> None:
+    def _resume(self) -> None:
         if self._scope is not None:
-            self._scope.detach()
+            self._scope.resume()
+
+    def _suspend(self) -> None:
+        if self._scope is not None:
+            self._scope.suspend()
 
     def _finish(self, error: BaseException | None) -> None:
         self.status = "ok" if error is None or not is_failure(error) else "error"
@@ -208,11 +212,12 @@ class Pipeline:
 class _Call:
     """One call of a decorated function."""
 
-    __slots__ = ("attach", "detach", "finish")
+    __slots__ = ("attach", "finish", "resume", "suspend")
 
     def __init__(self, run: Run) -> None:
         self.attach = run._attach
-        self.detach = run._detach
+        self.resume = run._resume
+        self.suspend = run._suspend
         self.finish = run._finish
 
     def inputs(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:

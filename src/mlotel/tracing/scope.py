@@ -64,8 +64,8 @@ class Scope:
     """An open span with the code that runs in it."""
 
     __slots__ = (
-        "_monotonic", "_params", "_seen", "_token", "attributes", "context", "elapsed_ns", "name", "outer", "span",
-        "start_ns",
+        "_left", "_monotonic", "_params", "_seen", "_token", "attributes", "context", "elapsed_ns", "name", "outer",
+        "span", "start_ns",
     )  # fmt: skip
 
     def __init__(self, outer: "Scope | None") -> None:
@@ -75,6 +75,7 @@ class Scope:
         self._params = 0
         self._seen: list[failures.Place] | None = None
         self._token: Token[Context] | None = None
+        self._left: Context | None = None
 
     def open(self, name: str, parent: Context, extra: dict[str, object]) -> None:
         """Start the span under ``parent``; ``extra`` is added to the context that runs inside."""
@@ -91,8 +92,6 @@ class Scope:
 
     def attach(self) -> None:
         """Make the scope current."""
-        if self.context.onto is not None:  # a generator goes on
-            self.context.onto = None
         self._token = context.attach(self.context)
 
     def detach(self) -> None:
@@ -117,6 +116,17 @@ class Scope:
         while type(current) is _Inside and current.onto is not None:
             current = current.onto
             context.attach(current)
+
+    def resume(self) -> None:
+        """Make current what was so when the code inside, a generator's body, was left."""
+        self._token = context.attach(self._left or self.context)
+
+    def suspend(self) -> None:
+        """Leave the code inside for a while: what is around it is current again, for the consumer."""
+        token, self._token = self._token, None
+        left = context.get_current()
+        if token is not None and _reset(token):
+            self._left = left
 
     def set(self, values: dict[str, AttributeValue]) -> None:
         """Add attributes to the span."""

@@ -1,0 +1,276 @@
+"""Who made what is read: this process, the file itself, the note beside it, the user's index, or a person's word.
+
+Sources are asked in the order of trust; the first that knows wins, and the link carries which one it was. What a file
+claims about itself counts only when its content has the id that the claim is about.
+"""
+
+import os
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from opentelemetry.trace import Link, SpanContext, TraceFlags, format_span_id, format_trace_id
+
+from mlotel._guard import guard
+from mlotel.artifacts import carriers
+from mlotel.artifacts.carriers import sidecar
+from mlotel.artifacts.carriers.index import Index
+from mlotel.artifacts.evidence import Evidence, Producer, Source
+from mlotel.errors import InvalidArgumentError
+from mlotel.semconv import attributes as names
+from mlotel.types import Identity
+
+__all__ = ["Memory", "Origin", "add_source", "declared", "find", "flush", "link", "memory", "remember"]
+
+MAX_PRODUCERS = 10_000
+
+_ON = frozenset({"1", "true", "yes", "on"})
+_OFF = frozenset({"0", "false", "no", "off"})
+
+
+class Memory:
+    """Who wrote which content in this process, the latest write of each id and of each name; the oldest are forgotten."""
+
+    def __init__(self) -> None:
+        self._by_id: OrderedDict[str, Producer] = OrderedDict()
+        self._by_name: OrderedDict[str, Producer] = OrderedDict()
+        self._remake_lock()
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=self._remake_lock)
+
+    def _remake_lock(self) -> None:
+        self._lock = threading.Lock()
+
+    def add(self, producer: Producer) -> None:
+        """Note a write."""
+        with self._lock:
+            _put(self._by_id, producer.artifact_id, producer)
+            if producer.name is not None:
+                _put(self._by_name, producer.name, producer)
+
+    def find(self, artifact_id: str, /) -> Producer | None:
+        """Who wrote this content last."""
+        with self._lock:
+            return self._by_id.get(artifact_id)
+
+    def latest(self, name: str) -> Producer | None:
+        """The latest write of whatever is called ``name``."""
+        with self._lock:
+            return self._by_name.get(name)
+
+
+def _put(table: OrderedDict[str, Producer], key: str, producer: Producer) -> None:
+    table[key] = producer
+    table.move_to_end(key)
+    while len(table) > MAX_PRODUCERS:
+        table.popitem(last=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What was found out about where an artifact comes from.
+
+    Attributes:
+        producer: Who wrote it; None where nobody knows.
+        doubt: Why a claim that came with it was not believed.
+    """
+
+    producer: Producer | None = None
+    doubt: str | None = None
+
+
+def _user_index() -> Index:
+    return Index.open()
+
+
+memory = Memory()
+open_index: Callable[[], Index | None] = _user_index
+"""Opens the index of the user; ``mlotel.testing`` replaces it, so that tests leave nothing behind."""
+
+_index: Index | None = None
+_is_index_open = False
+_sources: list[Source] = []
+
+
+def _the_index() -> Index | None:
+    global _index, _is_index_open
+    if not _is_index_open:
+        _index, _is_index_open = open_index(), True
+    return _index
+
+
+def forget_index() -> None:
+    """Open the index anew at the next use."""
+    global _index, _is_index_open
+    _index, _is_index_open = None, False
+
+
+def add_source(source: Source) -> Callable[[], None]:
+    """Ask ``source`` too, after everything that lies nearer; returns what takes it out again."""
+    _sources.append(source)
+
+    def remove() -> None:
+        if source in _sources:
+            _sources.remove(source)
+
+    return remove
+
+
+def find(identity: Identity, content: Identity | None, path: Path | None) -> Origin:
+    """Who made an artifact.
+
+    Args:
+        identity: Of the artifact: of the bytes, for a file.
+        content: Of the table, arrays or model in the file, where known.
+        path: The file, where there is one.
+    """
+    ids = [identity.id] if identity.scope in ("full", "none") else []
+    if content is not None and content.scope == "full":
+        ids.append(content.id)
+    for artifact_id in ids:
+        producer = memory.find(artifact_id)
+        if producer is not None:
+            return Origin(producer)
+    ids = [artifact_id for artifact_id in ids if not artifact_id.startswith("ref:")]
+    doubt = None
+    if path is not None:
+        for stamp, evidence in carriers.stamps(path):
+            verdict = carriers.verify(stamp, file=identity, content=content)
+            if verdict.status == "matches":
+                return Origin(stamp.producer(evidence, verdict.artifact_id))
+            if verdict.status == "stale":
+                doubt = doubt or f"{evidence}: {verdict.reason}"
+    for source in (_the_index(), *_sources):
+        if source is None:
+            continue
+        for artifact_id in ids:
+            with guard("ask who made an artifact"):
+                producer = source.find(artifact_id)
+                if producer is not None:
+                    return Origin(producer, doubt)
+    return Origin(None, doubt)
+
+
+def remember(
+    span: SpanContext,
+    identity: Identity,
+    content: Identity | None,
+    *,
+    component: str | None,
+    run_id: str | None,
+    name: str,
+    uri: str,
+    written_ns: int,
+) -> None:
+    """Note who wrote an artifact, for the reads to come in this process and, through the index, in others."""
+    if identity.scope not in ("full", "none") or not span.is_valid:
+        return
+    made = Producer(
+        trace_id=format_trace_id(span.trace_id),
+        span_id=format_span_id(span.span_id),
+        trace_flags=int(span.trace_flags),
+        component=component,
+        run_id=run_id,
+        written_ns=written_ns,
+        artifact_id=identity.id,
+        name=name,
+        uri=uri,
+        evidence="process",
+    )
+    both = [made]
+    if content is not None and content.scope == "full" and content.id != identity.id:
+        both.append(replace(made, artifact_id=content.id))
+    index = _the_index()
+    for producer in both:
+        memory.add(producer)
+        if index is not None and not producer.artifact_id.startswith("ref:"):
+            index.add(producer)
+
+
+def flush() -> None:
+    """Let other processes see what was written so far."""
+    if _is_index_open and _index is not None:
+        _index.flush()
+
+
+def stamps_files() -> bool:
+    """Whether captured files get a stamp inside: ``MLOTEL_EMBED``, on by default."""
+    return os.environ.get("MLOTEL_EMBED", "").strip().lower() not in _OFF
+
+
+def notes_files() -> bool:
+    """Whether written files get a note beside them: ``MLOTEL_SIDECAR``, off by default."""
+    return os.environ.get("MLOTEL_SIDECAR", "").strip().lower() in _ON
+
+
+def stamp(
+    span: SpanContext, content: Identity, *, component: str | None, run_id: str | None, name: str
+) -> carriers.Stamp:
+    """What a file that holds ``content`` can say about itself. Where it was written stays out: files are passed on."""
+    return carriers.Stamp.of(
+        Producer(
+            trace_id=format_trace_id(span.trace_id),
+            span_id=format_span_id(span.span_id),
+            trace_flags=int(span.trace_flags),
+            component=component,
+            run_id=run_id,
+            written_ns=0,
+            artifact_id=content.id,
+            name=name,
+            uri=None,
+            evidence="embedded",
+        ),
+        schema_hash=content.schema_hash,
+    )
+
+
+def note(path: Path, span: SpanContext, identity: Identity, content: Identity | None, made: carriers.Stamp) -> None:
+    """Put a note beside ``path`` that vouches for its bytes and, where known, for what is in it."""
+    if identity.scope == "full":
+        known = content.id if content is not None and content.scope == "full" else None
+        sidecar.write(path, replace(made, file_id=identity.id, content_id=known))
+
+
+def declared(traceparent: str, artifact_id: str) -> Producer:
+    """The producer that a person names.
+
+    Args:
+        traceparent: Its span in W3C form.
+        artifact_id: Of what was read.
+
+    Raises:
+        InvalidArgumentError: If ``traceparent`` is none.
+    """
+    parts = traceparent.split("-")
+    try:
+        version, trace_id, span_id, flags = parts[:4]
+        if version == "ff" or len(flags) != 2:
+            raise ValueError(flags)
+        return Producer(
+            trace_id=trace_id, span_id=span_id, trace_flags=int(flags, 16), component=None, run_id=None, written_ns=0,
+            artifact_id=artifact_id, name=None, uri=None, evidence="declared",
+        )  # fmt: skip
+    except (ValueError, InvalidArgumentError) as error:
+        raise InvalidArgumentError(
+            f"read() got made_by={traceparent[:100]!r}. Pass the traceparent of the span that wrote it: "
+            "'00-<32 hex digits>-<16 hex digits>-01'."
+        ) from error
+
+
+def link(producer: Producer, link_type: str) -> Link:
+    """A link to the write of ``producer``, with how that is known."""
+    to = SpanContext(
+        int(producer.trace_id, 16), int(producer.span_id, 16), is_remote=producer.evidence != "process",
+        trace_flags=TraceFlags(producer.trace_flags),
+    )  # fmt: skip
+    evidence: Evidence = producer.evidence
+    return Link(
+        to,
+        {
+            names.ML_LINK_TYPE: link_type,
+            names.ML_ARTIFACT_ID: producer.artifact_id,
+            names.ML_LINK_EVIDENCE: evidence,
+        },
+    )

@@ -317,6 +317,34 @@ def test_providers_that_fail_harm_nobody(use, watched, working):
     assert dict(context.get_current()) == {}
 
 
+@pytest.mark.lenient
+def test_spans_are_whole_although_metrics_and_logs_fail(use, tmp_path):
+    """A meter or logger that raises takes no span with it: all end, with their attributes."""
+    import numpy as np
+
+    exporter = InMemorySpanExporter()
+    provider = TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    working = ("get_meter", "get_logger", "create_histogram", "create_counter")
+    use(tracer_provider=provider, meter_provider=Broken(*working), logger_provider=Broken(*working))
+
+    @mlotel.pipeline("p")
+    def work():
+        with mlotel.component("a", after=[lambda x: False]) as c:
+            c.write(np.zeros(3), name="x")
+            c.removed(3, reason="r")
+        raise ValueError("mine")
+
+    with pytest.raises(ValueError, match="mine"):
+        work()
+
+    spans = {span.name: span for span in exporter.get_finished_spans()}
+    assert set(spans) == {"pipeline p", "component a", "write x", "check after.0"}
+    assert spans["component a"].attributes["ml.removal.rows.r"] == 3
+    assert spans["check after.0"].attributes["ml.check.status"] == "failed"
+    assert spans["pipeline p"].attributes["error.type"] == "ValueError"
+
+
 def run_python(code, **environment):
     """Output of ``code`` in a fresh process."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("OTEL_", "MLOTEL_", "TRACE"))}

@@ -306,7 +306,7 @@ def test_a_failure_of_what_shows_the_run_stays_inside(capture, caplog):
 
     assert run.status == "ok"
     [line] = [record.getMessage() for record in caplog.records]
-    assert "could not end a pipeline (RuntimeError: no terminal)" in line
+    assert "could not show a run (RuntimeError: no terminal)" in line
 
 
 def test_a_decorated_pipeline_is_a_run_per_call(capture):

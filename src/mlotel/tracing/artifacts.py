@@ -14,6 +14,7 @@ from opentelemetry.context import Context
 from opentelemetry.trace import Link, SpanContext, format_span_id, format_trace_id
 
 from mlotel import _clock, _current, artifacts, metrics
+from mlotel._guard import guard
 from mlotel.semconv import attributes as names
 from mlotel.semconv import metrics as specs
 from mlotel.semconv import spans
@@ -169,10 +170,11 @@ def record(
         links.append(_link(earlier.span, "derived", earlier.identity.id))
     word = spans.READ if role == "input" else spans.WRITE
     span = start_span(span_name(word, name), ctx, found, start_ns, links)
-    if identity.row_count is not None:
-        count_rows(identity.row_count, role, labels, ctx)
     end_ns = start_ns + _clock.monotonic_ns() - before
     span.end(end_time=end_ns)
+    if identity.row_count is not None:
+        with guard("count rows"):  # apart: the rest is recorded whatever becomes of the metrics
+            count_rows(identity.row_count, role, labels, ctx)
     own = span.get_span_context()
     if role != "input" and identity.scope in ("full", "none"):
         producers.add(

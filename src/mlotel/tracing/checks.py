@@ -240,16 +240,18 @@ def _record(
         metric_labels = {names.ML_CHECK_NAME: name}
         if names.ML_COMPONENT_NAME in labels:
             metric_labels[names.ML_COMPONENT_NAME] = cast("str", labels[names.ML_COMPONENT_NAME])
-        metrics.add(specs.ML_CHECK_FAILURES, 1, metric_labels, ctx)
+        with guard("count a failed check"):
+            metrics.add(specs.ML_CHECK_FAILURES, 1, metric_labels, ctx)
     span.set_attributes(found)
     whole = {names.ML_CHECK_NAME: name, names.ML_CHECK_STAGE: check.stage, **labels, **found}
-    logs.emit(
-        events.ML_CHECK_RESULT,
-        f"check {name} {status}" + (f": {message}" if message else ""),
-        whole,
-        trace.set_span_in_context(span, ctx),
-        severity="warning" if failed else "info",
-    )
+    with guard("report a check"):
+        logs.emit(
+            events.ML_CHECK_RESULT,
+            f"check {name} {status}" + (f": {message}" if message else ""),
+            whole,
+            trace.set_span_in_context(span, ctx),
+            severity="warning" if failed else "info",
+        )
     span.end(end_time=times[1])
     if records is not None:
         parent = trace.get_current_span(ctx).get_span_context()

@@ -168,13 +168,14 @@ class Component:
             if why not in self._removed and len(self._removed) >= MAX_REASONS:
                 why = "other"
             self._removed[why] = self._removed.get(why, 0) + count
-        if self._scope is not None:
+        scope = self._scope
+        if scope is not None:
             with guard("count removed rows"):
                 labels = {
                     names.ML_REMOVAL_REASON: why,
                     names.ML_COMPONENT_NAME: str(self._labels[names.ML_COMPONENT_NAME]),
                 }
-                metrics.add(specs.ML_DATA_ROWS_REMOVED, count, labels, self._scope.context)
+                metrics.add(specs.ML_DATA_ROWS_REMOVED, count, labels, scope.context)
 
     def param(self, **params: Any) -> None:
         """Record settings that this execution used, as ``ml.param.<key>``.
@@ -187,9 +188,10 @@ class Component:
             >>> with mlotel.component("train") as c:
             ...     c.param(depth=6, loss="absolute_error")
         """
-        if self._scope is not None:
+        scope = self._scope
+        if scope is not None:
             with guard("record params"):
-                self._scope.set_params(params)
+                scope.set_params(params)
 
     # Called by the context manager, the decorator and the functions below
 
@@ -266,17 +268,18 @@ class Component:
         kind: str | None = None,
         earlier: Recorded | None = None,
     ) -> Recorded | None:
-        if self._scope is None or _current.is_suppressed(context.get_current()):
+        scope = self._scope  # once: another thread may end the component meanwhile
+        if scope is None or _current.is_suppressed(context.get_current()):
             return None
         with guard("record an artifact"):
-            if not self._scope.span.is_recording():
+            if not scope.span.is_recording():
                 # Sampled out, or only metrics are listened to: no span would carry the identity, so none is made.
-                count_rows_of(value, role, self._labels, self._scope.context)
+                count_rows_of(value, role, self._labels, scope.context)
                 return None
             recorded = record(
                 value,
                 role,
-                self._scope.context,
+                scope.context,
                 name=name,
                 uri=uri,
                 type=kind,
@@ -295,11 +298,12 @@ class Component:
     def _capture(self, role: Role, captured: Captured) -> None:
         for name, value in captured.artifacts:
             self._record(role, value, name)
-        if self._is_recording() and self._scope is not None:
-            self._scope.set_params(captured.params)
+        scope = self._scope
+        if scope is not None and scope.span.is_recording():
+            scope.set_params(captured.params)
             if captured.omitted:
-                before = cast("int", self._scope.attributes.get(names.ML_ARTIFACT_LINKS_OMITTED, 0))
-                self._scope.set({names.ML_ARTIFACT_LINKS_OMITTED: before + captured.omitted})
+                before = cast("int", scope.attributes.get(names.ML_ARTIFACT_LINKS_OMITTED, 0))
+                scope.set({names.ML_ARTIFACT_LINKS_OMITTED: before + captured.omitted})
 
     def _keep(self, role: Role, name: str, value: Any) -> None:
         """Hold a value that a check asks for by this name, and no other: what the user deletes must go."""
@@ -352,25 +356,28 @@ class Component:
         self._scope = self._place = None  # its context holds this object: without the cut, only gc frees both
         if scope is None:
             return
+        cpu_s = max(0, self._cpu_ns) / 1e9
+        memory = usage.process_peak() - self._peak if self._trace is None else self._trace.stop()
+        error_type = None
         with guard("end a component"):
-            labels = {names.ML_COMPONENT_NAME: cast("str", self._labels[names.ML_COMPONENT_NAME])}
-            scope.set(self._facts(labels))
+            scope.set(self._facts(cpu_s, memory))
             error_type = scope.close(error, self._records)
+        with guard("measure a component"):  # apart: the span ends whatever becomes of the metrics
+            labels = {names.ML_COMPONENT_NAME: cast("str", self._labels[names.ML_COMPONENT_NAME])}
+            metrics.record(specs.ML_COMPONENT_CPU_TIME, cpu_s, labels, _NO_EXEMPLAR)
+            if memory > 0:
+                metrics.record(specs.ML_COMPONENT_MEMORY_PEAK, memory, labels, _NO_EXEMPLAR)
             kind = scope.attributes.get(names.ML_COMPONENT_TYPE)
             if kind is not None:
                 labels = {**labels, names.ML_COMPONENT_TYPE: cast("str", kind)}
             if error_type is not None:
-                labels[names.ERROR_TYPE] = error_type
+                labels = {**labels, names.ERROR_TYPE: error_type}
             metrics.record(specs.ML_COMPONENT_DURATION, scope.elapsed_ns / 1e9, labels, scope.context)
 
-    def _facts(self, labels: dict[str, str]) -> dict[str, AttributeValue]:
-        cpu_s = max(0, self._cpu_ns) / 1e9
+    def _facts(self, cpu_s: float, memory: int) -> dict[str, AttributeValue]:
         facts: dict[str, AttributeValue] = {names.ML_COMPONENT_CPU_TIME: cpu_s}
-        metrics.record(specs.ML_COMPONENT_CPU_TIME, cpu_s, labels, _NO_EXEMPLAR)
-        memory = usage.process_peak() - self._peak if self._trace is None else self._trace.stop()
         if memory > 0:
             facts[names.ML_COMPONENT_MEMORY_PEAK] = memory
-            metrics.record(specs.ML_COMPONENT_MEMORY_PEAK, memory, labels, _NO_EXEMPLAR)
         for key, ids in (
             (names.ML_COMPONENT_INPUT_IDS, self._ids["input"]),
             (names.ML_COMPONENT_OUTPUT_IDS, self._ids["output"]),

@@ -112,13 +112,16 @@ class Run:
         if scope is None:
             return
         scope.detach()
+        error_type = None
         with guard("end a pipeline"):
             scope.set({names.ML_RUN_STATUS: self.status})
             error_type = scope.close(error, self._records, is_root=self._is_outermost)
+        with guard("measure a pipeline"):  # apart: the span ends whatever becomes of the metrics
             labels = {names.ML_PIPELINE_NAME: cast("str", scope.attributes[names.ML_PIPELINE_NAME])}
             if error_type is not None:
                 labels[names.ERROR_TYPE] = error_type
             metrics.record(specs.ML_PIPELINE_DURATION, scope.elapsed_ns / 1e9, labels, scope.context)
+        with guard("show a run"):
             if self._is_outermost and self._records is not None and _settings.current.on_run_end is not None:
                 _settings.current.on_run_end(self._records)
 

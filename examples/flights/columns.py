@@ -1,0 +1,6 @@
+"""The columns of the prepared file, for the three programs."""
+
+TARGET = "arr_delay"  # minutes; negative is early
+CATEGORIES = ["carrier", "origin", "dest"]
+WEATHER = ["humid", "wind_speed", "precip", "visib"]  # no temperature: the model would learn the season from it
+NUMBERS = ["hour", "weekday", "distance", "scheduled_minutes", "recent_delay", "plane_age", "seats", *WEATHER]

@@ -175,7 +175,7 @@ def _replacements(
 ) -> Iterator[tuple[ModuleType, str, Any]]:
     """What depends on the machine or on chance, and what comes instead."""
     from mlotel.artifacts import _refs
-    from mlotel.tracing import artifacts, context, runs, usage
+    from mlotel.tracing import artifacts, context, lineage, runs, usage
 
     run_ids, ref_ids, cpu = count(1), count(1), Clock(now_ns=0)
     yield _clock, "wall_ns", clock.look
@@ -185,7 +185,10 @@ def _replacements(
     yield runs, "new_run_id", lambda: f"{next(run_ids):032x}"
     yield artifacts, "new_digits", lambda: f"{next(ref_ids):032x}"
     yield artifacts, "this_process", lambda: "localhost/1"
-    yield artifacts, "producers", artifacts.Producers()
+    yield lineage, "memory", lineage.Memory()
+    yield lineage, "open_index", lambda: None  # tests neither read nor write the user's index
+    yield lineage, "_index", None
+    yield lineage, "_is_index_open", False
     yield context, "_from_environment", None
     yield _refs, "_known", {}
     yield _refs, "new_digits", lambda: f"{next(ref_ids):032x}"

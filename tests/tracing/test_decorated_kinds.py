@@ -761,7 +761,9 @@ def test_pipelines_of_every_kind(capture):
 
     asyncio.run(nightly())
     with mlotel.component("consumer"):
-        list(hourly())
+        for _ in hourly():
+            mlotel.read([2], name="beside")
 
+    assert capture.span("read beside").parent.span_id == capture.span("component consumer").context.span_id
     assert capture.span("read async").parent.span_id == capture.span("pipeline nightly").context.span_id
     assert capture.span("read gen").parent.span_id == capture.span("pipeline hourly").context.span_id

@@ -57,6 +57,8 @@ def test_look_alikes_stay(capture, name):
         ("key", 3, False),
         ("token", [101, 102], False),
         ("token", ["a"], True),
+        ("token", [1, "a"], True),
+        ("token", [], True),
         ("use_auth", True, False),
         ("password", 1234, True),
         ("password", None, False),

@@ -3,22 +3,22 @@
 import os
 import pathlib
 import re
-import threading
 import urllib.parse
-from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from opentelemetry.context import Context
-from opentelemetry.trace import Link, SpanContext, format_span_id, format_trace_id
+from opentelemetry.trace import Link, Span, SpanContext, format_span_id, format_trace_id
 
 from mlotel import _clock, _current, artifacts, metrics
 from mlotel._guard import guard
+from mlotel.artifacts import carriers
+from mlotel.artifacts.evidence import Producer
 from mlotel.semconv import attributes as names
 from mlotel.semconv import metrics as specs
 from mlotel.semconv import spans
-from mlotel.tracing import attributes, capture
+from mlotel.tracing import attributes, capture, lineage
 from mlotel.tracing.scope import Records, keep_record, record_of, span_name, start_span
 from mlotel.types import AttributeValue, Identity, LinkRecord
 
@@ -36,54 +36,9 @@ TYPES = (
     "file",
     "other",
 )
-MAX_PRODUCERS = 10_000
 MAX_PATH = 4096  # a longer string is no path on any system; taking it apart as one could take long
 
 _SCHEME = re.compile(r"^[A-Za-z][A-Za-z0-9+.\-]*://")
-
-
-@dataclass(frozen=True, slots=True)
-class Producer:
-    """The write span that made an artifact."""
-
-    span: SpanContext
-    component: str | None
-    run_id: str | None
-    written_s: float
-
-    @property
-    def label(self) -> str | None:
-        """``<component>@<run id>``, for people who read a backend without links; None where both are unknown."""
-        return f"{self.component or ''}@{self.run_id or ''}" if self.component or self.run_id else None
-
-
-class Producers:
-    """Who wrote which content in this process, the latest write of each; the oldest are forgotten."""
-
-    def __init__(self) -> None:
-        self._by_id: OrderedDict[str, Producer] = OrderedDict()
-        self._lock = threading.Lock()
-        if hasattr(os, "register_at_fork"):
-            os.register_at_fork(after_in_child=self._remake_lock)
-
-    def _remake_lock(self) -> None:
-        self._lock = threading.Lock()
-
-    def add(self, artifact_id: str, producer: Producer) -> None:
-        """Note that ``producer`` wrote this content."""
-        with self._lock:
-            self._by_id[artifact_id] = producer
-            self._by_id.move_to_end(artifact_id)
-            while len(self._by_id) > MAX_PRODUCERS:
-                self._by_id.popitem(last=False)
-
-    def find(self, artifact_id: str) -> Producer | None:
-        """Who wrote this content last, in this process."""
-        with self._lock:
-            return self._by_id.get(artifact_id)
-
-
-producers = Producers()
 
 
 def _random_digits() -> str:
@@ -105,12 +60,21 @@ this_process: Callable[[], str] = _process
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """What was recorded of one artifact."""
+    """What was recorded of one artifact.
+
+    Attributes:
+        name: What people call it.
+        identity: Which content it has.
+        span: Its read or write span.
+        producer: Who wrote it, for an input, where known.
+        made_ns: When it was written, where known: by its producer, else by the file's time of modification.
+    """
 
     name: str
     identity: Identity
     span: SpanContext
     producer: Producer | None
+    made_ns: int | None = None
 
 
 def record(
@@ -124,6 +88,9 @@ def record(
     labels: Mapping[str, AttributeValue],
     records: Records | None,
     earlier: Recorded | None = None,
+    content: Identity | None = None,
+    made_by: str | None = None,
+    stamp: bool = False,
 ) -> Recorded:
     """Record that ``value`` was read or written, as a span in ``ctx``.
 
@@ -136,51 +103,70 @@ def record(
         type: One of ``TYPES``; inferred by default.
         labels: ``ml.component.name`` and ``ml.run.id`` as far as there are any.
         records: Where spans are kept for the tree of the run.
-        earlier: For ``mutated``: the same artifact as it was read.
+        earlier: The same artifact as it was read, when this is what became of it.
+        content: Of a file: identity of the table, arrays or model in it, where known.
+        made_by: Of an input: the traceparent of the span that wrote it, as a person says.
+        stamp: Of a file that was just written: whether it may be told who wrote it. The file is rewritten then.
     """
     start_ns, before = _clock.wall_ns(), _clock.monotonic_ns()
     place = _place(value)
-    target = pathlib.Path(place) if isinstance(place, pathlib.Path) else value
-    identity = _remote() if isinstance(place, str) else artifacts.identify(target)
+    path = place if isinstance(place, pathlib.Path) else None
     name = attributes.text(name if name is not None else default_name(value), 256)
     found: dict[str, AttributeValue] = {
-        names.ML_ARTIFACT_ID: identity.id,
         names.ML_ARTIFACT_NAME: name,
         names.ML_ARTIFACT_URI: _uri(uri, place, name),
         names.ML_ARTIFACT_TYPE: type or _type(value, place),
         names.ML_ARTIFACT_ROLE: role,
-        names.ML_ARTIFACT_DIGEST_SCOPE: identity.scope,
         **labels,
     }
-    for attribute, number in (
-        (names.ML_ARTIFACT_SCHEMA_HASH, identity.schema_hash),
-        (names.ML_ARTIFACT_ROW_COUNT, identity.row_count),
-        (names.ML_ARTIFACT_COLUMN_COUNT, identity.column_count),
-        (names.ML_ARTIFACT_SIZE, identity.size),
-    ):
-        if number is not None:
-            found[attribute] = number
-    producer = producers.find(identity.id) if role == "input" else None
-    links: list[Link] = []
-    if producer is not None:
-        if producer.label is not None:
-            found[names.ML_ARTIFACT_PRODUCER] = producer.label
-        links.append(_link(producer.span, "consumed", identity.id))
-    elif earlier is not None:
-        links.append(_link(earlier.span, "derived", earlier.identity.id))
+    component, run_id = _text(labels.get(names.ML_COMPONENT_NAME)), _text(labels.get(names.ML_RUN_ID))
     word = spans.READ if role == "input" else spans.WRITE
-    span = start_span(span_name(word, name), ctx, found, start_ns, links)
+    span: Span | None = None
+    if stamp and path is not None and content is not None and content.scope == "full" and carriers.format_of(path):
+        # The stamp names the span, and the file's own hash comes after the stamp: this span begins without its id.
+        span = start_span(span_name(word, name), ctx, found, start_ns)
+        made = lineage.stamp(span.get_span_context(), content, component=component, run_id=run_id, name=name)
+        carriers.embed(path, made)
+    identity = _remote() if isinstance(place, str) else artifacts.identify(path if path is not None else value)
+    about: dict[str, AttributeValue] = {
+        names.ML_ARTIFACT_ID: identity.id,
+        names.ML_ARTIFACT_DIGEST_SCOPE: identity.scope,
+        **_numbers(identity, content),
+    }
+    origin, links = lineage.Origin(), []
+    if role == "input":
+        origin = lineage.find(identity, content, path)
+        if origin.producer is None and made_by is not None:
+            origin = lineage.Origin(lineage.declared(made_by, identity.id), origin.doubt)
+        if origin.doubt is not None:
+            about[names.ML_ARTIFACT_CLAIM_DOUBT] = attributes.text(origin.doubt)
+    if origin.producer is not None:
+        if origin.producer.label is not None:
+            about[names.ML_ARTIFACT_PRODUCER] = attributes.text(origin.producer.label)
+        links.append(lineage.link(origin.producer, "consumed"))
+    elif earlier is not None and earlier.identity.id != identity.id:
+        links.append(_link(earlier.span, "derived", earlier.identity.id))
+    found.update(about)
+    if span is None:
+        span = start_span(span_name(word, name), ctx, found, start_ns, links)
+    else:
+        span.set_attributes(about)
+        for link in links:
+            span.add_link(link.context, link.attributes)
     end_ns = start_ns + _clock.monotonic_ns() - before
     span.end(end_time=end_ns)
-    if identity.row_count is not None:
+    if identity.row_count is not None:  # the rows of a file are counted where the table in it is read or written
         with guard("count rows"):  # apart: the rest is recorded whatever becomes of the metrics
             count_rows(identity.row_count, role, labels, ctx)
     own = span.get_span_context()
-    if role != "input" and identity.scope in ("full", "none"):
-        producers.add(
-            identity.id,
-            Producer(own, _text(labels.get(names.ML_COMPONENT_NAME)), _text(labels.get(names.ML_RUN_ID)), end_ns / 1e9),
+    if role != "input":
+        place_of = str(found[names.ML_ARTIFACT_URI])
+        lineage.remember(
+            own, identity, content, component=component, run_id=run_id, name=name, uri=place_of, written_ns=end_ns
         )
+        if path is not None and lineage.notes_files():
+            made = lineage.stamp(own, content or identity, component=component, run_id=run_id, name=name)
+            lineage.note(path, own, identity, content, made)
     if records is not None:
         kept = tuple(
             LinkRecord(
@@ -190,7 +176,35 @@ def record(
         )
         parent = getattr(span, "parent", None)
         keep_record(records, record_of(span, parent, span_name(word, name), start_ns, end_ns, found, False, "", kept))
-    return Recorded(name, identity, own, producer)
+    return Recorded(name, identity, own, origin.producer, _made_ns(origin.producer, path))
+
+
+def _numbers(identity: Identity, content: Identity | None) -> dict[str, AttributeValue]:
+    """Rows, columns, bytes and schema, as far as they are known; of a file, those of the table in it."""
+    known = content if content is not None and content.scope == "full" else None
+    found: dict[str, AttributeValue] = {} if known is None else {names.ML_ARTIFACT_CONTENT_ID: known.id}
+    inner = identity if known is None else known
+    for attribute, number in (
+        (names.ML_ARTIFACT_SCHEMA_HASH, inner.schema_hash),
+        (names.ML_ARTIFACT_ROW_COUNT, inner.row_count),
+        (names.ML_ARTIFACT_COLUMN_COUNT, inner.column_count),
+        (names.ML_ARTIFACT_SIZE, identity.size),
+    ):
+        if number is not None:
+            found[attribute] = number
+    return found
+
+
+def _made_ns(producer: Producer | None, path: pathlib.Path | None) -> int | None:
+    """When an artifact was written: producers whose time is not known say zero."""
+    if producer is not None and producer.written_ns:
+        return producer.written_ns
+    if path is None:
+        return None
+    try:
+        return path.stat().st_mtime_ns
+    except (OSError, ValueError):
+        return None
 
 
 def count_rows(rows: int, role: Role, labels: Mapping[str, AttributeValue], ctx: Context) -> None:
@@ -272,18 +286,18 @@ def _uri(given: str | None, place: pathlib.Path | str | None, name: str) -> str:
     return attributes.uri(f"inmemory://{this_process()}/{urllib.parse.quote(name)}")
 
 
-def staleness(recorded: Recorded, value: Any, limit_s: float) -> str | None:
-    """Why an input is stale; None when it is not, or nobody knows when it was made."""
-    made_s = None if recorded.producer is None else recorded.producer.written_s
-    place = _place(value)
-    if made_s is None and isinstance(place, pathlib.Path):
-        try:
-            made_s = place.stat().st_mtime
-        except OSError:
-            return None
-    if made_s is None or (age_s := _clock.wall_ns() / 1e9 - made_s) <= limit_s:
-        return None
-    return f"{recorded.name} is {_duration(age_s)} old; the limit is {_duration(limit_s)}"
+def staleness(recorded: Recorded, limit_s: float | None) -> list[str]:
+    """Why an input is stale: too old, or its producer has made a newer one since."""
+    reasons = []
+    if recorded.made_ns is not None and limit_s is not None:
+        age_s = (_clock.wall_ns() - recorded.made_ns) / 1e9
+        if age_s > limit_s:
+            reasons.append(f"{recorded.name} is {_duration(age_s)} old; the limit is {_duration(limit_s)}")
+    newer = None if recorded.producer is None else lineage.newer(recorded.producer)
+    if newer is not None:
+        age_s = (_clock.wall_ns() - newer.written_ns) / 1e9
+        reasons.append(f"a newer {newer.name} was written {_duration(max(0.0, age_s))} ago by {newer.label}")
+    return reasons
 
 
 def _duration(seconds: float) -> str:

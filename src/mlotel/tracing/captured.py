@@ -8,10 +8,9 @@ from opentelemetry import context
 from mlotel import _current, artifacts
 from mlotel._guard import guard
 from mlotel.semconv import attributes as names
-from mlotel.tracing.artifacts import record, staleness
+from mlotel.tracing import lineage
 from mlotel.tracing.components import Component
 from mlotel.tracing.scope import Scope
-from mlotel.types import AttributeValue
 
 __all__ = ["omit_files", "record_file"]
 
@@ -32,24 +31,16 @@ def record_file(
         found = _recording()
         if found is None:
             return
-        component, scope = found
+        component = found[0]
         place = os.fsdecode(os.fspath(place))
-        recorded = record(
-            place,
+        component._record(
             role,
-            scope.context,
-            name=None,
-            uri=None,
-            type=type or _type(value),
-            labels={**component._labels, **_content(value)},
-            records=component._records,
+            place,
+            None,
+            kind=type or _type(value),
+            content=None if value is None else artifacts.identify(value),
+            stamp=role == "output" and lineage.stamps_files(),
         )
-        component._ids[role].append(recorded.identity.id)
-        limit_s = component._declaration.stale_after_s
-        if role == "input" and limit_s is not None:
-            reason = staleness(recorded, place, limit_s)
-            if reason is not None:
-                component._stale.append(reason)
 
 
 def omit_files(count: int) -> None:
@@ -70,21 +61,6 @@ def _recording() -> tuple[Component, Scope] | None:
     if component is None or scope is None or _current.is_suppressed(ctx) or not scope.span.is_recording():
         return None
     return component, scope
-
-
-def _content(value: Any) -> dict[str, AttributeValue]:
-    """What the span of a file says about the value in it."""
-    if value is None:
-        return {}
-    identity = artifacts.identify(value)
-    if identity.scope != "full":
-        return {}
-    found: dict[str, AttributeValue] = {names.ML_ARTIFACT_CONTENT_ID: identity.id}
-    if identity.row_count is not None:
-        found[names.ML_ARTIFACT_ROW_COUNT] = identity.row_count
-    if identity.column_count is not None:
-        found[names.ML_ARTIFACT_COLUMN_COUNT] = identity.column_count
-    return found
 
 
 def _type(value: Any) -> str | None:

@@ -1,7 +1,9 @@
 """Components: one step of a pipeline, with the artifacts that it reads and writes."""
 
+import contextlib
 import sys
 import threading
+import weakref
 from collections.abc import Callable, Mapping, Sequence
 from types import FrameType, TracebackType
 from typing import Any, Literal, NoReturn, TypeAlias, TypeVar, cast, overload
@@ -10,7 +12,7 @@ from opentelemetry import context
 from opentelemetry.context import Context
 from opentelemetry.trace import INVALID_SPAN, Span, get_current_span, set_span_in_context
 
-from mlotel import _current, _providers, metrics
+from mlotel import _current, _providers, artifacts, metrics
 from mlotel._guard import guard
 from mlotel.errors import InvalidArgumentError, InvalidTypeError
 from mlotel.semconv import attributes as names
@@ -28,7 +30,7 @@ from mlotel.tracing.functions import Begin, Execution, wrap
 from mlotel.tracing.opened import Opened
 from mlotel.tracing.runs import Run
 from mlotel.tracing.scope import Records, Scope, span_name
-from mlotel.types import AttributeValue
+from mlotel.types import AttributeValue, Identity
 
 __all__ = ["Component", "component", "read", "write"]
 
@@ -56,7 +58,8 @@ class Component:
 
     __slots__ = (
         "_checked", "_cpu_ns", "_cpu_since", "_declaration", "_ids", "_kept", "_labels", "_peak", "_place", "_records",
-        "_removed", "_scope", "_stale", "_trace", "name",
+        "_removed", "_scope", "_stale", "_trace",
+        "_watched", "name",
     )  # fmt: skip
 
     def __init__(self, name: str, declaration: Declaration) -> None:
@@ -70,6 +73,7 @@ class Component:
         self._ids: dict[Role, list[str]] = {"input": [], "output": []}
         self._removed: dict[str, int] = {}
         self._stale: list[str] = []
+        self._watched: list[tuple[weakref.ref[Any], Recorded]] = []
         self._checked: set[BoundCheck] = set()
         self._cpu_ns = 0
         self._cpu_since: int | None = None
@@ -267,6 +271,9 @@ class Component:
         uri: str | None = None,
         kind: str | None = None,
         earlier: Recorded | None = None,
+        content: Identity | None = None,
+        made_by: str | None = None,
+        stamp: bool = False,
     ) -> Recorded | None:
         scope = self._scope  # once: another thread may end the component meanwhile
         if scope is None or _current.is_suppressed(context.get_current()):
@@ -285,15 +292,52 @@ class Component:
                 type=kind,
                 labels=self._labels,
                 records=self._records,
-                earlier=earlier,
+                earlier=earlier or self._forget_watched(role, value),
+                content=content,
+                made_by=made_by,
+                stamp=stamp,
             )
             self._ids["input" if role == "input" else "output"].append(recorded.identity.id)
-            if role == "input" and self._declaration.stale_after_s is not None:
-                reason = staleness(recorded, value, self._declaration.stale_after_s)
-                if reason is not None:
-                    self._stale.append(reason)
+            if role == "input":
+                self._watch(value, recorded)
+                reasons = staleness(recorded, self._declaration.stale_after_s)
+                if reasons:
+                    self._stale += [reason for reason in reasons if reason not in self._stale]
+                    metrics.add(specs.ML_DATA_STALE, 1, {names.ML_COMPONENT_NAME: self._own_name}, scope.context)
             return recorded
         return None
+
+    @property
+    def _own_name(self) -> str:
+        return cast("str", self._labels[names.ML_COMPONENT_NAME])
+
+    def _watch(self, value: Any, recorded: Recorded) -> None:
+        """Look at an input again when the component ends, if it is still there then and can have changed."""
+        if recorded.identity.scope != "full" or artifacts.kind_of(value) not in ("table", "array", "model"):
+            return
+        with contextlib.suppress(TypeError):  # a type without weak references is not looked at again
+            self._watched.append((weakref.ref(value), recorded))  # weak: what the user deletes must go
+
+    def _forget_watched(self, role: Role, value: Any) -> Recorded | None:
+        """What an output was when it was read, if the component changed it in place and wrote it itself."""
+        if role == "output":
+            for position, (watched, recorded) in enumerate(self._watched):
+                if watched() is value:
+                    del self._watched[position]
+                    return recorded
+        return None
+
+    def _record_mutated(self) -> None:
+        """Record inputs that the component changed in place."""
+        watched, self._watched = self._watched, []
+        for reference, recorded in watched:
+            value = reference()
+            if value is None:
+                continue
+            with guard("look at an input again"):
+                now = artifacts.identify(value)
+                if now.scope == "full" and now.id != recorded.identity.id:
+                    self._record("mutated", value, recorded.name, earlier=recorded)
 
     def _capture(self, role: Role, captured: Captured) -> None:
         for name, value in captured.artifacts:
@@ -351,6 +395,8 @@ class Component:
 
     def _finish(self, error: BaseException | None) -> None:
         self._kept = {"input": {}, "output": {}}
+        if self._watched:
+            self._record_mutated()
         self._detach()
         scope = self._scope
         self._scope = self._place = None  # its context holds this object: without the cut, only gc frees both

@@ -31,7 +31,7 @@ _OFF = frozenset({"0", "false", "no", "off"})
 
 
 class Memory:
-    """Who wrote which content in this process, the latest write of each id and of each name; the oldest are forgotten."""
+    """Who wrote which content in this process: the latest write of each id and name; the oldest are forgotten."""
 
     def __init__(self) -> None:
         self._by_id: OrderedDict[str, Producer] = OrderedDict()
@@ -105,6 +105,26 @@ def forget_index() -> None:
     """Open the index anew at the next use."""
     global _index, _is_index_open
     _index, _is_index_open = None, False
+
+
+def newer(producer: Producer) -> Producer | None:
+    """A later write, by the same component under the same name, of other content; None where none is known."""
+    if producer.name is None or not producer.written_ns:
+        return None
+    found = [memory.latest(producer.name)]
+    index = _the_index()
+    if index is not None and producer.component is not None:
+        found.append(index.latest(producer.name, producer.component))
+    for latest in found:
+        if (
+            latest is not None
+            and latest.component == producer.component
+            and latest.written_ns > producer.written_ns
+            and latest.artifact_id != producer.artifact_id
+            and latest.span_id != producer.span_id
+        ):
+            return latest
+    return None
 
 
 def add_source(source: Source) -> Callable[[], None]:

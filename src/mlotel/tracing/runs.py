@@ -15,7 +15,7 @@ from mlotel.errors import InvalidArgumentError
 from mlotel.semconv import attributes as names
 from mlotel.semconv import events, spans
 from mlotel.semconv import metrics as specs
-from mlotel.tracing import attributes
+from mlotel.tracing import attributes, audit, lineage
 from mlotel.tracing.arguments import refuse_unknown, require_mapping, require_name, require_text
 from mlotel.tracing.capture import Signature, arguments_of
 from mlotel.tracing.code import name_of_frame, name_of_function
@@ -78,6 +78,7 @@ class Run:
         scope.attributes = {
             names.ML_PIPELINE_NAME: name,
             names.ML_RUN_ID: attributes.text(self.id),
+            **audit.command(),
             **declared,
         }
         scope.add_params(params)
@@ -114,13 +115,15 @@ class Run:
         scope.detach()
         error_type = None
         with guard("end a pipeline"):
-            scope.set({names.ML_RUN_STATUS: self.status})
+            scope.set({names.ML_RUN_STATUS: self.status, **audit.libraries()})
             error_type = scope.close(error, self._records, is_root=self._is_outermost)
         with guard("measure a pipeline"):  # apart: the span ends whatever becomes of the metrics
             labels = {names.ML_PIPELINE_NAME: cast("str", scope.attributes[names.ML_PIPELINE_NAME])}
             if error_type is not None:
                 labels[names.ERROR_TYPE] = error_type
             metrics.record(specs.ML_PIPELINE_DURATION, scope.elapsed_ns / 1e9, labels, scope.context)
+        with guard("let other processes know what was written"):
+            lineage.flush()
         with guard("show a run"):
             if self._is_outermost and self._records is not None and _settings.current.on_run_end is not None:
                 _settings.current.on_run_end(self._records)

@@ -33,6 +33,7 @@ _SCHEMA = (
         id INTEGER PRIMARY KEY, artifact_id TEXT NOT NULL, written_ns INTEGER NOT NULL, trace_id BLOB NOT NULL,
         span_id BLOB NOT NULL, trace_flags INTEGER NOT NULL, component TEXT, run_id TEXT, name TEXT, uri TEXT)""",
     "CREATE INDEX producer_by_artifact ON producer (artifact_id, written_ns)",
+    "CREATE INDEX producer_by_name ON producer (name, component, written_ns)",
     f"PRAGMA application_id = {_APPLICATION}",
     f"PRAGMA user_version = {_VERSION}",
 )
@@ -149,6 +150,15 @@ class Connection:
                 (artifact_id, limit_ns),
             ).fetchall()
         return rows
+
+    def latest_called(self, name: str, component: str) -> tuple[Any, ...] | None:
+        """The newest row of what a component wrote under a name, its id first."""
+        with self._working():
+            row: tuple[Any, ...] | None = self._raw.execute(
+                f"SELECT {_COLUMNS} FROM producer WHERE name = ? AND component = ? ORDER BY written_ns DESC LIMIT 1",
+                (name, component),
+            ).fetchone()
+        return row
 
     def insert(self, rows: Sequence[tuple[Any, ...]]) -> None:
         """Add rows, all or none."""

@@ -134,6 +134,18 @@ class Index:
         found += filter(None, (_from_row(artifact_id, row) for row in rows))
         return max(found, key=lambda producer: producer.written_ns, default=None)
 
+    def latest(self, name: str, component: str) -> Producer | None:
+        """The latest known write by ``component`` of whatever it calls ``name``; None where there is none."""
+        if not self.is_on:
+            return None
+        with self._list_lock:
+            own = [entry for entry in self._pending if entry.name == name and entry.component == component]
+        found = [replace(entry, evidence="index") for entry in own]
+        row: tuple[Any, ...] | None = self._do(lambda connection: connection.latest_called(name, component), None)
+        if row is not None and isinstance(row[0], str):
+            found += filter(None, (_from_row(row[0], row[1:]),))
+        return max(found, key=lambda producer: producer.written_ns, default=None)
+
     def flush(self) -> bool:
         """Write what was gathered. Returns whether nothing is left to write."""
         if self.is_on and self._pending:

@@ -240,12 +240,13 @@ def test_only_baggage_from_around_does_not_reach_inside(monkeypatch):
 def test_everything_is_put_back():
     """After a capture, also one that failed, clocks, ids, settings, providers and context are what they were."""
     from mlotel.artifacts import _refs
-    from mlotel.tracing import artifacts, runs, usage
+    from mlotel.tracing import artifacts, audit, lineage, runs, usage
 
     def state():
         return (
             _clock.wall_ns, _clock.monotonic_ns, runs.new_run_id, usage.cpu_ns, usage.process_peak, _settings.current,
-            _settings._disabled, _providers._override, artifacts.producers, artifacts.new_digits,
+            _settings._disabled, _providers._override, lineage.memory, lineage.open_index, artifacts.new_digits,
+            audit.words, audit.libraries,
             artifacts.this_process, _refs.new_digits, context.get_current(),
         )  # fmt: skip
 

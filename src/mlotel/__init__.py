@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from mlotel.logs.filtering import log_filter as log_filter
     from mlotel.tracing.components import Component as Component
     from mlotel.tracing.components import component as component
+    from mlotel.tracing.components import param as param
     from mlotel.tracing.components import read as read
+    from mlotel.tracing.components import removed as removed
     from mlotel.tracing.components import write as write
     from mlotel.tracing.context import carry as carry
     from mlotel.tracing.context import environment as environment
@@ -44,7 +46,9 @@ _HOMES = {
     "instrument": "mlotel.instrumentation",
     "log_filter": "mlotel.logs.filtering",
     "pipeline": "mlotel.tracing.runs",
+    "param": "mlotel.tracing.components",
     "read": "mlotel.tracing.components",
+    "removed": "mlotel.tracing.components",
     "uninstrument": "mlotel.instrumentation",
     "write": "mlotel.tracing.components",
 }
@@ -66,8 +70,10 @@ __all__ = [
     "errors",
     "instrument",
     "log_filter",
+    "param",
     "pipeline",
     "read",
+    "removed",
     "testing",
     "uninstrument",
     "write",

@@ -175,7 +175,7 @@ def _replacements(
 ) -> Iterator[tuple[ModuleType, str, Any]]:
     """What depends on the machine or on chance, and what comes instead."""
     from mlotel.artifacts import _refs
-    from mlotel.tracing import artifacts, context, lineage, runs, usage
+    from mlotel.tracing import artifacts, audit, context, lineage, runs, usage
 
     run_ids, ref_ids, cpu = count(1), count(1), Clock(now_ns=0)
     yield _clock, "wall_ns", clock.look
@@ -184,6 +184,8 @@ def _replacements(
     yield usage, "process_peak", lambda: 0
     yield runs, "new_run_id", lambda: f"{next(run_ids):032x}"
     yield artifacts, "new_digits", lambda: f"{next(ref_ids):032x}"
+    yield audit, "words", lambda: ("test",)
+    yield audit, "libraries", dict  # which are loaded depends on the tests before
     yield artifacts, "this_process", lambda: "localhost/1"
     yield lineage, "memory", lineage.Memory()
     yield lineage, "open_index", lambda: None  # tests neither read nor write the user's index

@@ -127,6 +127,8 @@ def test_a_library_that_is_too_old_is_an_error_that_says_so(absent):
     """A version that was never tested is not touched; a preview of a later one is."""
     information = absent / "surely_absent-1.2.dist-info"
     information.mkdir()
+    (information / "METADATA").write_text("Metadata-Version: 2.1\nName: surely-absent\nVersion: 1.6.0rc1\n")
+    assert instrumentation.resolve(["surelyabsent"]) == ["surelyabsent"]
     (information / "METADATA").write_text("Metadata-Version: 2.1\nName: surely-absent\nVersion: 1.2\n")
 
     with pytest.raises(NotFoundError) as raised:

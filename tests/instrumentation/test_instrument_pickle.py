@@ -62,6 +62,17 @@ def test_two_values_in_one_file_are_two_writes(capture, tmp_path):
     assert first != second == artifacts.identify(path).id
 
 
+def test_outside_a_component_a_file_is_left_alone(capture, tmp_path):
+    """What was written stays in the buffer of the file, as without us, and nothing is recorded."""
+    path = tmp_path / "model.pkl"
+
+    with path.open("wb") as file:
+        pickle.dump(VALUE, file)
+        assert path.stat().st_size == 0
+
+    assert capture.spans() == []
+
+
 def test_files_of_all_kinds_that_have_a_name(capture, tmp_path):
     """Buffered, unbuffered and temporary files, and those that are read and written, are files."""
     for number, (mode, buffering) in enumerate([("wb", -1), ("wb", 0), ("w+b", -1), ("ab", -1), ("xb", -1)]):

@@ -308,14 +308,14 @@ def test_a_failure_of_ours_never_reaches_the_user(capture, csv, monkeypatch, cap
     def broken(*_, **__):
         raise RuntimeError("broken")
 
-    monkeypatch.setattr("mlotel.tracing.captured.record", broken)
+    monkeypatch.setattr("mlotel.tracing.captured.artifacts.identify", broken)
     monkeypatch.setattr("mlotel.instrumentation._base.target_of", broken)
 
     with mlotel.component("step"):
         assert pd.read_csv(csv).equals(FRAME)
         monkeypatch.undo()
         monkeypatch.setattr(_guard, "STRICT", False)
-        monkeypatch.setattr("mlotel.tracing.captured.record", broken)
+        monkeypatch.setattr("mlotel.tracing.captured.artifacts.identify", broken)
         assert pd.read_csv(csv).equals(FRAME)
 
     assert "could not find out which file a call is about (RuntimeError: broken)" in caplog.text

@@ -316,18 +316,22 @@ def test_an_input_that_is_written_again_unchanged(capture):
 
 def test_what_is_remembered_is_bounded():
     """The latest 10,000 writes are known; older ones are forgotten, so a process that never ends does not grow."""
-    from opentelemetry.trace import SpanContext
+    from mlotel.artifacts.evidence import Producer
+    from mlotel.tracing.lineage import Memory
 
-    from mlotel.tracing.artifacts import Producer, Producers
+    memory = Memory()
+    for number in range(12_000):
+        memory.add(
+            Producer(
+                "ab" * 16, "cd" * 8, 1, component="c", run_id=None, written_ns=number, name=f"n{number}", uri=None,
+                artifact_id=f"xxh3:{number:032x}", evidence="process",
+            )
+        )  # fmt: skip
 
-    producers = Producers()
-    producer = Producer(SpanContext(1, 1, False), "c", None, 0.0)
-    for index in range(12_000):
-        producers.add(str(index), producer)
-
-    assert producers.find("1999") is None
-    assert producers.find("2000") is producer
-    assert len(producers._by_id) == 10_000
+    assert memory.find(f"xxh3:{1999:032x}") is None
+    assert memory.find(f"xxh3:{2000:032x}").written_ns == 2000
+    assert (memory.latest("n1999"), memory.latest("n2000").written_ns) == (None, 2000)
+    assert (len(memory._by_id), len(memory._by_name)) == (10_000, 10_000)
 
 
 def test_values_are_not_kept_alive(capture):
@@ -454,3 +458,137 @@ def test_what_was_written_before_is_not_known_inside_a_capture():
                 c.read(FRAME, name="x")
                 c.write(FRAME, name="x")
             assert capture.span("read x").links == ()
+
+
+def test_an_input_changed_in_place_is_written_as_mutated(capture):
+    """A component that changes what it read leaves a write of role ``mutated``, derived from what it had read."""
+    frame = FRAME.copy()
+    with mlotel.component("change") as c:
+        c.read(frame, name="x")
+        frame.iloc[0, 0] += 1
+
+    read, written = capture.span("read x"), capture.span("write x")
+    assert capture.ml_attributes(written)["ml.artifact.role"] == "mutated"
+    assert written.attributes["ml.artifact.id"] == mlotel.artifacts.identify(frame).id
+    [link] = written.links
+    assert link.context.span_id == read.context.span_id
+    assert dict(link.attributes) == {
+        "ml.link.type": "derived", "ml.link.evidence": "process", "ml.artifact.id": read.attributes["ml.artifact.id"],
+    }  # fmt: skip
+    with mlotel.component("use") as c:
+        c.read(frame, name="changed")
+    assert_link(capture, capture.span("read changed"), written)
+
+
+def test_an_unchanged_input_is_not_mutated(capture):
+    """Reading alone leaves no write."""
+    with mlotel.component("look") as c:
+        c.read(FRAME, name="x").sum()
+
+    assert [span.name for span in capture.spans()] == ["read x", "component look"]
+
+
+def test_an_argument_changed_in_place(capture):
+    """Decorated functions are watched too, also when they fail."""
+    import numpy as np
+
+    @mlotel.component
+    def scale(values):
+        values *= 2
+        raise KeyError
+
+    with pytest.raises(KeyError):
+        scale(np.arange(3.0))
+
+    assert capture.span("write values").attributes["ml.artifact.role"] == "mutated"
+
+
+def test_a_deleted_input_is_freed_and_not_looked_at_again(capture):
+    """Inputs are watched weakly: ``del`` in the component frees them, and nothing is recorded of them then."""
+    import weakref
+
+    frame = FRAME.copy()
+    gone = weakref.ref(frame)
+    with mlotel.component("change") as c:
+        c.read(frame, name="x")
+        frame.iloc[0, 0] += 1
+        del frame
+        assert gone() is None
+
+    assert capture.spans("write x") == []
+
+
+def test_an_output_that_was_an_input_is_derived_from_it(capture):
+    """What the component changed and wrote itself is one write, not two, and leads to what it was."""
+    frame = FRAME.copy()
+    with mlotel.component("change") as c:
+        c.read(frame, name="x")
+        frame.iloc[0, 0] += 1
+        c.write(frame, name="y")
+
+    [link] = capture.span("write y").links
+    assert link.context.span_id == capture.span("read x").context.span_id
+    assert capture.spans("write x") == []
+
+
+def test_a_person_may_say_who_wrote(capture):
+    """``made_by=`` links where nothing else tells, with evidence ``declared``; what is known goes first."""
+    with mlotel.component("use") as c:
+        c.read([1, 2], name="a", made_by=f"00-{'ab' * 16}-{'cd' * 8}-01")
+        c.write([3, 4], name="b")
+        c.read([3, 4], name="b", made_by=f"00-{'ab' * 16}-{'cd' * 8}-01")
+
+    [link] = capture.span("read a").links
+    assert (f"{link.context.trace_id:032x}", f"{link.context.span_id:016x}") == ("ab" * 16, "cd" * 8)
+    assert link.attributes["ml.link.evidence"] == "declared"
+    assert_link(capture, capture.span("read b"), capture.span("write b"))
+
+
+@pytest.mark.parametrize("made_by", ["clean@r7", "00-abc-def-01", f"00-{'0' * 32}-{'cd' * 8}-01", ""])
+def test_a_traceparent_that_is_none_is_refused(capture, made_by):
+    """The error says what was passed and what a traceparent looks like."""
+    with mlotel.component("use") as c, pytest.raises(mlotel.errors.InvalidArgumentError, match="made_by"):
+        c.read([1], made_by=made_by)
+
+
+def test_another_source_can_be_asked(capture):
+    """A plugged source is asked after everything that lies nearer."""
+    from mlotel.artifacts.evidence import Producer
+    from mlotel.tracing import lineage
+
+    class Store:
+        def find(self, content_id, /):
+            asked.append(content_id)
+            return Producer(
+                "ab" * 16, "cd" * 8, 1, component="clean", run_id="r7", written_ns=1, artifact_id=content_id, name="x",
+                uri=None, evidence="backend",
+            )  # fmt: skip
+
+    asked = []
+    remove = lineage.add_source(Store())
+    try:
+        with mlotel.component("use") as c:
+            c.read([1, 2], name="x")
+            c.write([3], name="y")
+            c.read([3], name="y")
+    finally:
+        remove()
+
+    [link] = capture.span("read x").links
+    assert link.attributes["ml.link.evidence"] == "backend"
+    assert capture.span("read x").attributes["ml.artifact.producer"] == "clean@r7"
+    assert asked == [capture.span("read x").attributes["ml.artifact.id"]]
+
+
+def test_a_newer_artifact_of_the_same_name_makes_an_input_stale(capture):
+    """Reading what has been replaced meanwhile is said on the component and counted."""
+    with mlotel.component("make") as c:
+        c.write([1], name="x")
+        c.write([2], name="x")
+    with mlotel.component("use") as c:
+        c.read([1], name="x")
+        c.read([2], name="x")
+
+    [reason] = capture.span("component use").attributes["ml.component.staleness"]
+    assert reason.startswith("a newer x was written ")
+    assert capture.metric("ml.data.stale", ml_component_name="use") == 1

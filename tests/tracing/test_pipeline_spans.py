@@ -22,6 +22,7 @@ def test_a_run_is_one_span_with_every_attribute(capture):
     assert dict(span.attributes) == {
         "ml.pipeline.name": "flight-delays",
         "ml.run.id": run.id,
+        "ml.run.command.hash": "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
         "ml.run.status": "ok",
         "ml.experiment.name": "baseline",
         "ml.param.months": 6,
@@ -44,7 +45,7 @@ def test_a_run_without_more_has_no_empty_attributes(capture):
         pass
 
     found = set(capture.span("pipeline bare").attributes)
-    assert found == {"ml.pipeline.name", "ml.run.id", "ml.run.status", "code.function.name"}
+    assert found == {"ml.pipeline.name", "ml.run.id", "ml.run.status", "ml.run.command.hash", "code.function.name"}
 
 
 def test_the_run_says_its_ids_and_status():
@@ -103,6 +104,7 @@ def test_the_start_event_goes_out_before_the_run_ends(capture):
     assert dict(record.attributes) == {
         "ml.pipeline.name": "a",
         "ml.run.id": run.id,
+        "ml.run.command.hash": "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
         "ml.experiment.name": "x",
         "ml.param.depth": 3,
         "ml.tag.t": "u",

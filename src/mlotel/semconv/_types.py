@@ -255,6 +255,7 @@ METRICS: dict[str, MetricSpec] = {
 EVENTS: dict[str, tuple[str, ...]] = {
     "ml.run.started": (
         "ml.run.id",
+        "ml.run.command.hash",
         "ml.pipeline.name",
         "ml.experiment.name",
         "ml.param",

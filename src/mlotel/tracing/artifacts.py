@@ -142,7 +142,10 @@ def record(
             about[names.ML_ARTIFACT_CLAIM_DOUBT] = attributes.text(origin.doubt)
     if origin.producer is not None:
         if origin.producer.label is not None:
-            about[names.ML_ARTIFACT_PRODUCER] = attributes.text(origin.producer.label)
+            label = origin.producer.label  # that of another process, or of a file, was cleaned by other rules
+            about[names.ML_ARTIFACT_PRODUCER] = (
+                label if origin.producer.evidence == "process" else attributes.text(label)
+            )
         links.append(lineage.link(origin.producer, "consumed"))
     elif earlier is not None and earlier.identity.id != identity.id:
         links.append(_link(earlier.span, "derived", earlier.identity.id))

@@ -3,6 +3,7 @@
 import hashlib
 import os
 import sys
+from collections.abc import Sequence
 
 from mlotel.semconv import attributes as names
 from mlotel.types import AttributeValue
@@ -25,12 +26,14 @@ LIBRARIES = (
 """Import names of libraries that read, change or learn from data."""
 
 
+def words() -> Sequence[str]:
+    """The command line as it was typed, with the interpreter's own options and without the interpreter."""
+    return sys.orig_argv[1:]
+
+
 def command() -> dict[str, AttributeValue]:
     """Hash of the command line. The words themselves may hold secrets and stay here."""
-    words = getattr(sys, "orig_argv", sys.argv)  # orig_argv is what was typed, with the interpreter's own options
-    if not words:
-        return {}
-    joined = b"\0".join(os.fsencode(word) for word in words[1:])
+    joined = b"\0".join(os.fsencode(word) for word in words())
     return {names.ML_RUN_COMMAND_HASH: f"sha256:{hashlib.sha256(joined).hexdigest()}"}
 
 

@@ -18,7 +18,7 @@ from mlotel.errors import InvalidArgumentError, InvalidTypeError
 from mlotel.semconv import attributes as names
 from mlotel.semconv import metrics as specs
 from mlotel.semconv import spans
-from mlotel.tracing import attributes, usage
+from mlotel.tracing import attributes, lineage, usage
 from mlotel.tracing.arguments import refuse_unknown, require_choice, require_name, require_text, shown
 from mlotel.tracing.artifacts import TYPES, Recorded, Role, count_rows_of, default_name, labels_in, record, staleness
 from mlotel.tracing.capture import Captured, PathWatch, Signature, arguments_of, members, result_of
@@ -32,7 +32,7 @@ from mlotel.tracing.runs import Run
 from mlotel.tracing.scope import Records, Scope, span_name
 from mlotel.types import AttributeValue, Identity
 
-__all__ = ["Component", "component", "read", "write"]
+__all__ = ["Component", "component", "param", "read", "removed", "write"]
 
 T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
@@ -92,6 +92,7 @@ class Component:
         name: str | None = None,
         uri: str | None = None,
         type: str | None = None,
+        made_by: str | None = None,
         **unknown: NoReturn,
     ) -> T:
         """Record ``value`` as an input, and return it.
@@ -105,6 +106,7 @@ class Component:
             uri: Where it came from, when that is not the value itself. Credentials and query are left out.
             type: ``dataset``, ``features``, ``model``, ``predictions``, ``labels``, ``reference``, ``checkpoint``,
                 ``metrics``, ``file`` or ``other``; inferred by default.
+            made_by: Who wrote it, when nothing else tells: the ``traceparent`` of that span.
 
         Raises:
             InvalidTypeError: If ``name``, ``uri`` or ``type`` is no string, or a keyword is unknown.
@@ -116,8 +118,8 @@ class Component:
             >>> with mlotel.component("clean") as c:
             ...     rows = c.read([1.0, 2.0, 400.0], name="raw")
         """
-        refuse_unknown("read", unknown, ("name", "uri", "type"))
-        self._artifact("read", "input", value, name, uri, type)
+        refuse_unknown("read", unknown, ("name", "uri", "type", "made_by"))
+        self._artifact("read", "input", value, name, uri, type, made_by)
         return value
 
     def write(
@@ -255,9 +257,18 @@ class Component:
     def _is_recording(self) -> bool:
         return self._scope is not None and self._scope.span.is_recording()
 
-    def _artifact(self, call: str, role: Role, value: Any, name: str | None, uri: str | None, kind: str | None) -> None:
-        _require_artifact(call, name, uri, kind)
-        recorded = self._record(role, value, name, uri, kind)
+    def _artifact(
+        self,
+        call: str,
+        role: Role,
+        value: Any,
+        name: str | None,
+        uri: str | None,
+        kind: str | None,
+        made_by: str | None = None,
+    ) -> None:
+        _require_artifact(call, name, uri, kind, made_by)
+        recorded = self._record(role, value, name, uri, kind, made_by=made_by)
         if self._declaration.has_checks:
             self._keep(role, name or (default_name(value) if recorded is None else recorded.name), value)
             if role == "input":
@@ -445,8 +456,17 @@ class _Idle(Component):
     def __init__(self, name: str) -> None:
         self.name = name
 
-    def _artifact(self, call: str, role: Role, value: Any, name: str | None, uri: str | None, kind: str | None) -> None:
-        _require_artifact(call, name, uri, kind)
+    def _artifact(
+        self,
+        call: str,
+        role: Role,
+        value: Any,
+        name: str | None,
+        uri: str | None,
+        kind: str | None,
+        made_by: str | None = None,
+    ) -> None:
+        _require_artifact(call, name, uri, kind, made_by)
 
     def _count_removed(self, why: str, count: int) -> None:
         pass
@@ -584,22 +604,34 @@ class _Call:
         component._run_remaining_checks()
 
 
-def _require_artifact(call: str, name: str | None, uri: str | None, kind: str | None) -> None:
+def _require_artifact(
+    call: str, name: str | None, uri: str | None, kind: str | None, made_by: str | None = None
+) -> None:
     if name is not None:
         require_text(call, "name", name)
     if uri is not None:
         require_text(call, "uri", uri)
     if kind is not None:
         require_choice(call, "type", kind, TYPES)
+    if made_by is not None:
+        lineage.declared(require_text(call, "made_by", made_by), f"xxh3:{'0' * 32}")  # only whether it can be one
 
 
-def _artifact(call: str, role: Role, value: Any, name: str | None, uri: str | None, kind: str | None) -> None:
+def _artifact(
+    call: str,
+    role: Role,
+    value: Any,
+    name: str | None,
+    uri: str | None,
+    kind: str | None,
+    made_by: str | None = None,
+) -> None:
     """Record an artifact of the current component; outside one, of the current span, or alone."""
     current = cast("Component | None", context.get_value(_current.COMPONENT))
     if current is not None and current._place is not None:  # a carried function may run when its component has ended
-        current._artifact(call, role, value, name, uri, kind)
+        current._artifact(call, role, value, name, uri, kind, made_by)
         return
-    _require_artifact(call, name, uri, kind)
+    _require_artifact(call, name, uri, kind, made_by)
     if not _providers.is_listening():
         return
     ctx = parent_context()
@@ -613,7 +645,7 @@ def _artifact(call: str, role: Role, value: Any, name: str | None, uri: str | No
             return
         run = cast("Run | None", ctx.get(_current.RUN))
         records = None if run is None else run._records
-        record(value, role, ctx, name=name, uri=uri, type=kind, labels=labels, records=records)
+        record(value, role, ctx, name=name, uri=uri, type=kind, labels=labels, records=records, made_by=made_by)
 
 
 def _will_record(parent: Span) -> bool:
@@ -707,6 +739,7 @@ def read(
     name: str | None = None,
     uri: str | None = None,
     type: str | None = None,
+    made_by: str | None = None,
     **unknown: NoReturn,
 ) -> T:
     """Record ``value`` as an input of the current component, and return it.
@@ -718,8 +751,8 @@ def read(
         >>> import mlotel
         >>> rows = mlotel.read([1.0, 2.0], name="raw")
     """
-    refuse_unknown("read", unknown, ("name", "uri", "type"))
-    _artifact("read", "input", value, name, uri, type)
+    refuse_unknown("read", unknown, ("name", "uri", "type", "made_by"))
+    _artifact("read", "input", value, name, uri, type, made_by)
     return value
 
 
@@ -740,3 +773,40 @@ def write(
     refuse_unknown("write", unknown, ("name", "uri", "type"))
     _artifact("write", "output", value, name, uri, type)
     return value
+
+
+def removed(rows: int, *, reason: str, **unknown: NoReturn) -> None:
+    """Say that the current component took ``rows`` rows out, and why. For decorated functions.
+
+    Outside a component nothing is recorded. Arguments and errors are those of ``Component.removed``.
+
+    Example:
+        >>> import mlotel
+        >>> @mlotel.component
+        ... def clean(values):
+        ...     kept = [value for value in values if value < 100]
+        ...     mlotel.removed(len(values) - len(kept), reason="outlier")
+        ...     return kept
+        >>> clean([3.0, 4.0, 999.0])
+        [3.0, 4.0]
+    """
+    refuse_unknown("removed", unknown, ("reason",))
+    current = cast("Component | None", context.get_value(_current.COMPONENT))
+    (_NOWHERE if current is None else current).removed(rows, reason=reason)
+
+
+def param(**params: Any) -> None:
+    """Record settings that the current component used. For decorated functions; see ``Component.param``.
+
+    Outside a component nothing is recorded.
+
+    Example:
+        >>> import mlotel
+        >>> mlotel.param(depth=6)
+    """
+    current = cast("Component | None", context.get_value(_current.COMPONENT))
+    if current is not None:
+        current.param(**params)
+
+
+_NOWHERE = _Idle("")

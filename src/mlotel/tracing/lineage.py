@@ -154,14 +154,14 @@ def find(identity: Identity, content: Identity | None, path: Path | None) -> Ori
         if producer is not None:
             return Origin(producer)
     ids = [artifact_id for artifact_id in ids if not artifact_id.startswith("ref:")]
-    doubt = None
+    doubt, doubted = None, ""
     if path is not None:
         for stamp, evidence in carriers.stamps(path):
             verdict = carriers.verify(stamp, file=identity, content=content)
             if verdict.status == "matches":
                 return Origin(stamp.producer(evidence, verdict.artifact_id))
-            if verdict.status == "stale":
-                doubt = doubt or f"{evidence}: {verdict.reason}"
+            if verdict.status == "stale" and doubt is None:
+                doubt, doubted = f"{evidence}: {verdict.reason}", stamp.traceparent
     for source in (_the_index(), *_sources):
         if source is None:
             continue
@@ -169,7 +169,9 @@ def find(identity: Identity, content: Identity | None, path: Path | None) -> Ori
             with guard("ask who made an artifact"):
                 producer = source.find(artifact_id)
                 if producer is not None:
-                    return Origin(producer, doubt)
+                    # Of a file with the very bytes that its stamp's span wrote, no more than a part was read.
+                    is_sound = artifact_id == identity.id and f"-{producer.trace_id}-{producer.span_id}-" in doubted
+                    return Origin(producer, None if is_sound else doubt)
     return Origin(None, doubt)
 
 

@@ -266,7 +266,7 @@ def test_a_missing_name_is_a_failure_that_says_what_there_is(capture):
         c.read([1], name="weather")
 
     before, after = (span for span in capture.spans() if span.name.startswith("check"))
-    assert before.attributes["ml.check.message"] == "no input named wether; there is: flights"
+    assert before.attributes["ml.check.message"] == "no input named wether; there is: flights, weather"
     assert after.attributes["ml.check.message"] == "no output named out; there is: flights"
     assert before.attributes["ml.check.stage"] == "before"
     assert capture.metric("ml.check.failures", ml_check_name="needs") == 1
@@ -631,4 +631,43 @@ def test_a_check_for_an_impossible_name_is_refused_when_declared():
         "The check 'good' asks for 'fligths', and "
         "test_a_check_for_an_impossible_name_is_refused_when_declared.<locals>.clean() has no such parameter. "
         "Did you mean 'flights'? It has: flights, limit."
+    )
+
+
+def test_a_check_that_says_no_more_than_false_is_explained_by_its_docstring(capture):
+    """The first line of the docstring says what does not hold; a check without one has no message."""
+
+    def sorted_by_time(clean):
+        """Rows are in the order of their time.
+
+        Later steps rely on it.
+        """
+        return False
+
+    def unexplained(clean):
+        return False
+
+    with mlotel.component("c", after=[sorted_by_time, unexplained]) as c:
+        c.write([1], name="clean")
+
+    assert (
+        capture.span("check sorted_by_time").attributes["ml.check.message"]
+        == "does not hold: Rows are in the order of their time."
+    )
+    assert "ml.check.message" not in capture.span("check unexplained").attributes
+
+
+def test_a_check_that_asks_for_what_is_not_there_is_told_what_is(capture):
+    """All names that could be asked for, not only those that another check asked for."""
+
+    def small(flights):
+        return True
+
+    with mlotel.component("c", after=[small]) as c:
+        c.read([1], name="raw")
+        c.write([1], name="clean-flights")
+
+    assert (
+        capture.span("check small").attributes["ml.check.message"]
+        == "no output named flights; there is: clean_flights, raw"
     )

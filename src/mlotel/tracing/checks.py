@@ -105,11 +105,16 @@ class BoundCheck:
         """Whether the check can use a value called ``name``."""
         return self.accepted is None or name in self.accepted
 
-    def run(self, values: Mapping[str, Any]) -> Answer:
-        """Call the check. Exceptions that are no ``Exception`` pass."""
+    def run(self, values: Mapping[str, Any], known: Iterable[str] = ()) -> Answer:
+        """Call the check. Exceptions that are no ``Exception`` pass.
+
+        Args:
+            values: What some check asks for.
+            known: Names of everything that could have been asked for, for the message.
+        """
         missing = sorted(self.wanted - values.keys())
         if missing:
-            have = ", ".join(sorted(values)) or "none"
+            have = ", ".join(sorted({*values, *known})) or "none"
             kind = "input" if self.stage == "before" else "output"
             return Answer(Check(False, f"no {kind} named {', '.join(missing)}; there is: {have}"))
         try:
@@ -119,7 +124,12 @@ class BoundCheck:
         except Exception as error:
             reason = f"crashed with {attributes.qualified(type(error))}: {describe_error(error)}"
             return Answer(Check(False, reason), error, crashed=True)
-        return Answer(_verdict(found))
+        return Answer(Check(False, self._claim()) if found is False else _verdict(found))
+
+    def _claim(self) -> str:
+        """What a check that says no more than False has found wanting: the first line of its docstring."""
+        text = inspect.getdoc(self.function) if inspect.isroutine(self.function) else None
+        return f"does not hold: {text.strip().splitlines()[0]}" if text and text.strip() else ""
 
     def _call(self, values: dict[str, Any]) -> Any:
         parameters = inspect.signature(self.function).parameters if self.accepted is not None else {}
@@ -155,6 +165,7 @@ def run_checks(
     labels: Mapping[str, AttributeValue],
     on_failure: OnFailure,
     records: Records | None,
+    known: Iterable[str] = (),
 ) -> None:
     """Run ``checks`` on ``values`` and record each result.
 
@@ -165,6 +176,7 @@ def run_checks(
         labels: ``ml.component.name`` and, when there is one, ``ml.run.id``.
         on_failure: ``record`` goes on, ``warn`` warns, ``raise`` raises.
         records: Where spans are kept for the tree of the run.
+        known: Names of all inputs or outputs, also those that no check asks for.
 
     Raises:
         CheckFailed: The first failure, when ``on_failure`` is ``raise``. The checks after it do not run.
@@ -183,7 +195,7 @@ def run_checks(
                 )
         token = None if span is None or ctx is None else context.attach(trace.set_span_in_context(span, ctx))
         try:
-            answer = check.run(values)
+            answer = check.run(values, known)
         except BaseException as stopped:
             if span is not None:
                 with guard("record a check"):

@@ -57,9 +57,8 @@ class Component:
     """
 
     __slots__ = (
-        "_checked", "_cpu_ns", "_cpu_since", "_declaration", "_ids", "_kept", "_labels", "_peak", "_place", "_records",
-        "_removed", "_scope", "_stale", "_trace",
-        "_watched", "name",
+        "_checked", "_cpu_ns", "_cpu_since", "_declaration", "_ids", "_kept", "_known", "_labels", "_peak", "_place",
+        "_records", "_removed", "_scope", "_stale", "_trace", "_watched", "name",
     )  # fmt: skip
 
     def __init__(self, name: str, declaration: Declaration) -> None:
@@ -71,6 +70,7 @@ class Component:
         self._labels: dict[str, AttributeValue] = {}
         self._kept: dict[Role, dict[str, Any]] = {"input": {}, "output": {}}
         self._ids: dict[Role, list[str]] = {"input": [], "output": []}
+        self._known: dict[Role, list[str]] = {"input": [], "output": []}
         self._removed: dict[str, int] = {}
         self._stale: list[str] = []
         self._watched: list[tuple[weakref.ref[Any], Recorded]] = []
@@ -365,6 +365,7 @@ class Component:
         if not self._declaration.has_checks:
             return
         spelled = identifier(name)
+        self._known[role].append(spelled)
         if any(check.wants(spelled) for check in self._declaration.checks):
             self._kept[role][spelled] = value
 
@@ -402,6 +403,7 @@ class Component:
                 labels=self._labels,
                 on_failure=self._declaration.on_failure,
                 records=self._records,
+                known=self._known["input"] + self._known["output"],
             )
 
     def _finish(self, error: BaseException | None) -> None:

@@ -1,19 +1,23 @@
 """How much of the flights example is spent inside mlotel: the share of its processor time, hashing included.
 
-The example runs in a process of its own, all rows, with a timer around what leads into mlotel and out of it again:
+The three programs run one after the other, all rows, each in a process of its own, with a timer around what leads into
+mlotel and out of it again:
 
 - on: the public functions, entering and leaving a pipeline or component, ``read``, ``write``, ``removed``, ``param``,
-  what surrounds a decorated function, what runs at exit, the threads that export, and programs that are started;
-- off again: the body of a decorated function and the code of a check, which are the user's.
+  what surrounds a decorated function and a library's function that reads or writes a file, what runs at exit, the
+  threads that export, and programs that are started;
+- off again: the body of a decorated function, the code of a check, and the library's function.
 
 Time is processor time of the thread, so other work on the machine does not count. The whole is the processor time of
-the process from the end of the imports to its exit.
+a process from the end of its imports to its exit. The bound is for ``train``, which does nine tenths of the work: to
+set up OpenTelemetry costs each process the same tenth of a second, of which a program that ends after one has more.
 
 Run it alone with ``python bench/flights.py``.
 """
 
 import atexit
 import functools
+import importlib
 import json
 import os
 import resource
@@ -28,9 +32,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-EXAMPLE = Path(__file__).resolve().parent.parent / "examples" / "flights" / "flights.py"
+EXAMPLE = Path(__file__).resolve().parent.parent / "examples" / "flights"
+PROGRAMS = ("prepare", "train", "serve")
 BOUND = 0.03
 OURS = ("mlotel", "opentelemetry")
+COMPILE = """
+import joblib, mlotel, pandas
+mlotel.configure(instrument=("io",))
+with mlotel.pipeline("warm-up"), mlotel.component("step") as c:
+    c.write(pandas.DataFrame({"x": [1.0]})).to_parquet("x.parquet")
+    pandas.read_parquet("x.parquet")
+"""
 
 
 class Timer:
@@ -127,9 +139,27 @@ def watch(timer: Timer) -> None:
             raise AttributeError(f"{module.__name__} no longer decorates with functions.wrap")
         module.wrap = wrap  # type: ignore[attr-defined]  # a name that it imports
 
+    # Its import belongs to configure(), which would come too late for this.
+    base = timer.around(importlib.import_module, inside=True)("mlotel.instrumentation._base")
+    recorder = base._recorder
 
-def child(result: Path, arguments: list[str]) -> None:
-    """Run the example in this process and write what was measured when the process ends."""
+    def instrumented(*rest: Any) -> Callable[..., Any]:
+        recorded = timer.around(recorder(*rest), inside=True)
+
+        def call(wrapped: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+            return recorded(library(wrapped), args, kwargs)
+
+        return call
+
+    @functools.lru_cache(maxsize=512)
+    def library(wrapped: Callable[..., Any]) -> Callable[..., Any]:
+        return timer.around(wrapped, inside=False)
+
+    base._recorder = instrumented
+
+
+def child(program: str, result: Path) -> None:
+    """Run one program in this process and write what was measured when the process ends."""
     timer = Timer()
     started = [0.0, 0.0]
 
@@ -149,22 +179,34 @@ def child(result: Path, arguments: list[str]) -> None:
     timer.watch_exit()
     timer.watch_threads()
     watch(timer)
-    example = runpy.run_path(str(EXAMPLE), run_name="flights")
-    sys.argv = [str(EXAMPLE), *arguments]
+    sys.path.insert(0, str(EXAMPLE))  # where the programs find what they share
+    sys.argv = [str(EXAMPLE / f"{program}.py")]
+    example = runpy.run_path(sys.argv[0], run_name="flights")
     started[:] = time.process_time(), time.perf_counter()
     example["main"]()
 
 
-def measure() -> dict[str, float]:
-    """Seconds of one run of the example: inside mlotel, of the whole process, and on the clock."""
+def measure() -> dict[str, dict[str, float]]:
+    """Seconds of one run of each program: inside mlotel, of the whole process, and on the clock."""
     environment = {key: value for key, value in os.environ.items() if not key.startswith(("OTEL_", "MLOTEL_"))}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
     environment["OMP_NUM_THREADS"] = "1"  # threads of the training that wait in a spin would swell the whole
+    measured = {}
     with tempfile.TemporaryDirectory() as folder:
-        result = Path(folder) / "result.json"
-        command = [sys.executable, __file__, "--child", str(result), "--out", str(Path(folder) / "out")]
-        subprocess.run(command, cwd=folder, env=environment, check=True, stdout=subprocess.DEVNULL, timeout=600)
-        measured: dict[str, float] = json.loads(result.read_text(encoding="utf-8"))
+        environment["XDG_STATE_HOME"] = str(Path(folder) / "state")
+        # Once in vain: what is imported is compiled at its first use, and never again.
+        subprocess.run([sys.executable, "-c", COMPILE], cwd=folder, env=environment, check=True, timeout=600)
+        for program in PROGRAMS:
+            result = Path(folder) / f"{program}.json"
+            command = [sys.executable, __file__, "--child", program, str(result)]
+            subprocess.run(command, cwd=folder, env=environment, check=True, stdout=subprocess.DEVNULL, timeout=600)
+            measured[program] = json.loads(result.read_text(encoding="utf-8"))
     return measured
+
+
+def share(found: dict[str, float]) -> float:
+    """What part of the processor time of a program was spent inside mlotel."""
+    return found["mlotel_s"] / found["cpu_s"]
 
 
 def run(quick: bool) -> list[tuple[str, float, float, bool]]:
@@ -173,15 +215,15 @@ def run(quick: bool) -> list[tuple[str, float, float, bool]]:
     Args:
         quick: One run; else the median of three.
     """
-    runs = [measure() for _ in range(1 if quick else 3)]
-    share = statistics.median(found["mlotel_s"] / found["cpu_s"] for found in runs)
-    return [("flights: share of processor time inside mlotel", share, BOUND, share <= BOUND)]
+    found = statistics.median(share(measure()["train"]) for _ in range(1 if quick else 3))
+    return [("flights: share of train's processor time inside mlotel", found, BOUND, found <= BOUND)]
 
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--child"]:
-        child(Path(sys.argv[2]), sys.argv[3:])
+        child(sys.argv[2], Path(sys.argv[3]))
     else:
-        found = measure()
-        print(", ".join(f"{name} {value:.3f}" for name, value in found.items()))
-        print(f"share {found['mlotel_s'] / found['cpu_s']:.2%}, bound {BOUND:.0%}")
+        for program, found in measure().items():
+            values = ", ".join(f"{name} {value:.3f}" for name, value in found.items())
+            print(f"{program}: {values}, share {share(found):.2%}")
+        print(f"bound for train {BOUND:.0%}")

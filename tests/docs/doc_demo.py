@@ -23,9 +23,9 @@ def demo(folder: Path) -> str:
     It runs in a copy of the files, in a repository of its own: nothing is written into the clone, and the record has a
     revision as it has there.
     """
-    for name in ("tools/demo.py", "examples/flights/flights.py"):
-        (folder / name).parent.mkdir(parents=True)
-        shutil.copy(ROOT / name, folder / name)
+    (folder / "tools").mkdir(parents=True)
+    shutil.copy(ROOT / "tools" / "demo.py", folder / "tools")
+    shutil.copytree(ROOT / "examples" / "flights", folder / "examples" / "flights")
     (folder / ".gitignore").write_text(".mlotel/\n")
     git = ["git", "-c", "user.name=Ana", "-c", "user.email=ana@example.org", "-c", "commit.gpgsign=false"]
     for command in (["init", "-q"], ["add", "."], ["commit", "-q", "-m", "The demo"]):

@@ -29,7 +29,9 @@ _RULES = [
     (re.compile(r"\bfile://[^/\s]+/"), "file://<host>/"),
 ]
 _LONG_ID = r"(?<![\w:])(?:[0-9a-f]{32}|[0-9a-f]{16})(?!\w)"
-_SHORT_ID = r"(?<=mlotel show )[0-9a-f]{6}(?= |$)|(?<=   )[0-9a-f]{6}$|^[0-9a-f]{6}(?=  )"
+_SHORT_ID = (
+    r"(?<=mlotel show )[0-9a-f]{6}(?= |$)|(?<= in run )[0-9a-f]{6}(?= |$)|(?<=   )[0-9a-f]{6}$|^[0-9a-f]{6}(?=  )"
+)
 _ID = re.compile(f"{_LONG_ID}|{_SHORT_ID}", re.MULTILINE)
 _UNHASHED = re.compile(r"(?<=ref:)[0-9a-f]{32}|(?<=partial:)[0-9a-f]{32}")
 _GAP = re.compile(r"(?<=[^\s│├└─]) {2,}")

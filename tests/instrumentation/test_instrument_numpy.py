@@ -85,6 +85,8 @@ def test_plain_numbers_are_read(capture, tmp_path):
     assert record(capture, lambda: ARRAY.tofile(path)).names == []
     recorded = record(capture, lambda: np.fromfile(path))
     assert_file(recorded, "input", path, ARRAY.ravel())
+    recorded = record(capture, lambda: np.fromfile(dtype=float, file=path))
+    assert_file(recorded, "input", path, ARRAY.ravel())
 
 
 def test_lines_that_are_content_are_never_taken_for_paths(capture):

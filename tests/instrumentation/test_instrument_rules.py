@@ -9,6 +9,8 @@ import warnings
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from captured_files import assert_file, record
 from opentelemetry.instrumentation.utils import suppress_instrumentation
@@ -150,6 +152,46 @@ def test_an_address_is_recorded_without_who_may_read_it(capture, csv, server):
     assert found["ml.artifact.digest.scope"] == "none"
     assert found["ml.artifact.content.id"] == artifacts.identify(recorded.result).id
     assert "secret" not in str(recorded.attributes)
+
+
+def test_a_part_of_a_file_is_not_what_is_in_it(capture, csv):
+    """Reading some columns or rows is a read of the file without an id of its content; asking for all of it is none."""
+    parquet, binary = csv.with_suffix(".parquet"), csv.with_suffix(".bin")
+    FRAME.to_parquet(parquet)
+    np.arange(8.0).tofile(binary)
+
+    parts = [
+        (parquet, lambda: pd.read_parquet(parquet, columns=["delay"])),
+        (parquet, lambda: pd.read_parquet(parquet, "pyarrow", ["delay"])),
+        (parquet, lambda: pd.read_parquet(parquet, filters=[("delay", ">", 0)])),
+        (csv, lambda: pd.read_csv(csv, usecols=["delay"])),
+        (csv, lambda: pd.read_csv(csv, nrows=1)),
+        (binary, lambda: np.fromfile(binary, float, 4)),
+        (binary, lambda: np.fromfile(binary, offset=8)),
+    ]
+    for path, work in parts:
+        assert_file(record(capture, work), "input", path, type="file" if path is binary else "dataset")
+
+    for path, work in (
+        (parquet, lambda: pd.read_parquet(parquet, "pyarrow", None, filters=None)),
+        (csv, lambda: pd.read_csv(csv, usecols=None, nrows=None)),
+        (binary, lambda: np.fromfile(binary, float, -1, offset=0)),
+    ):
+        recorded = record(capture, work)
+        assert_file(recorded, "input", path, recorded.result)
+
+
+def test_a_file_that_is_still_open_stays_the_same_file(capture, csv):
+    """What the user writes to a file after a captured write is in the file: it was not replaced meanwhile."""
+    path, table = csv.with_suffix(".parquet"), pa.Table.from_pandas(FRAME)
+
+    with mlotel.component("step"), path.open("wb") as file:
+        pq.write_table(table, file)
+        assert os.path.samestat(os.fstat(file.fileno()), path.stat())
+        file.write(b"more")
+
+    assert path.read_bytes().endswith(b"more")
+    assert capture.span("write flights.parquet").attributes["ml.artifact.content.id"] == artifacts.identify(table).id
 
 
 def test_a_call_that_fails_is_not_recorded(capture, csv):

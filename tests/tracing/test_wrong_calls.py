@@ -54,7 +54,7 @@ CALLS = [
     ),
     (
         lambda: mlotel.read(1, nam="x"),
-        "read() got an unknown keyword 'nam'. Did you mean 'name'? It takes name, uri, type.",
+        "read() got an unknown keyword 'nam'. Did you mean 'name'? It takes name, uri, type, made_by.",
     ),
     (
         lambda: mlotel.write(1, urii="x"),

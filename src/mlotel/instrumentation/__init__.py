@@ -15,7 +15,8 @@ What is recorded, and what is not:
 - The file, once it was read or written: a path, a URL (without user and query), or an open file that has a name.
   Buffers, compressed streams and file systems of one's own have no file. Its span carries in
   ``ml.artifact.content.id`` the id of the table, array or model that was read or written, where there is one: not of
-  iterators, chunks, lazy frames and memory maps, and not where several files make one table.
+  iterators, chunks, lazy frames and memory maps, not where a part of the file was asked for (``columns=``, ``nrows=``),
+  and not where several files make one table.
 - Once, by the outermost call: ``DataFrame.to_parquet`` calls pyarrow, which is not recorded again.
 - A call that fails is not recorded, although it may leave a part of a file. A value that was changed by the call itself
   is recorded as it is afterwards.

@@ -23,6 +23,17 @@ Content: TypeAlias = Callable[[Any, Args, Kwargs], Any]
 Find: TypeAlias = Callable[[Any, Kwargs], Target | None]
 """The file, of the argument that says where and the keywords of the call."""
 
+SELECTIONS = frozenset(
+    {
+        "columns", "count", "filters", "max_rows", "n_rows", "nrows", "offset", "row_index_name", "skip_footer",
+        "skip_rows_after_header", "skipfooter", "start", "stop", "usecols", "where",
+    }
+)  # fmt: skip
+"""Arguments with which the libraries read a part of a file, or add to it; None, 0 and -1 mean all of it."""
+
+UNTOLD = {"fromfile": ("file", "dtype", "count", "sep", "offset")}
+"""Parameters of functions that have no signature in some version of their library: numpy before 2.4."""
+
 _recording: ContextVar[bool] = ContextVar("mlotel-recording-a-file", default=False)
 
 
@@ -128,7 +139,7 @@ def _recorder(
             target = _target(wrapped, args, kwargs, at, find)
             result = wrapped(*args, **kwargs)
             if target is not None and is_done(result):
-                _record(role, target, content, result, args, kwargs)
+                _record(role, target, content, result, wrapped, args, kwargs)
             return result
         finally:
             _recording.reset(token)
@@ -139,19 +150,40 @@ def _recorder(
 def _target(wrapped: Callable[..., Any], args: Args, kwargs: Kwargs, at: int, find: Find) -> Target | None:
     """What the call will read or write. Asked before it: afterwards an open file may be closed."""
     with guard("find out which file a call is about"):
-        place = args[at] if len(args) > at else kwargs.get(_parameter(wrapped, at))
-        return find(place, kwargs)
+        if len(args) > at:
+            return find(args[at], kwargs)
+        names = _parameters(wrapped)
+        return find(kwargs.get(names[at]) if len(names) > at else None, kwargs)
     return None
 
 
+def _selects(wrapped: Callable[..., Any], args: Args, kwargs: Kwargs) -> bool:
+    """Whether the call asks for a part of the file: then what it returns is not what is in the file."""
+    given = {**dict(zip(_parameters(wrapped), args, strict=False)), **kwargs}
+    for name in SELECTIONS & given.keys():
+        value = given[name]
+        if value is not None and not (type(value) is int and value in (-1, 0)):
+            return True
+    return False
+
+
 @functools.lru_cache(maxsize=512)
-def _parameter(wrapped: Callable[..., Any], at: int) -> str:
-    """Name of the parameter at a position: libraries rename theirs from version to version."""
-    return list(inspect.signature(wrapped).parameters)[at]
+def _parameters(wrapped: Callable[..., Any]) -> tuple[str, ...]:
+    """Names of the parameters in order: libraries rename theirs from version to version."""
+    try:
+        return tuple(inspect.signature(wrapped).parameters)
+    except (TypeError, ValueError):  # some functions written in C do not tell
+        return UNTOLD.get(getattr(wrapped, "__name__", ""), ())
 
 
 def _record(
-    role: Literal["input", "output"], target: Target, content: Content, result: Any, args: Args, kwargs: Kwargs
+    role: Literal["input", "output"],
+    target: Target,
+    content: Content,
+    result: Any,
+    wrapped: Callable[..., Any],
+    args: Args,
+    kwargs: Kwargs,
 ) -> None:
     with guard("record a file"):
         if target.flush is not None and role == "output":
@@ -160,8 +192,10 @@ def _record(
         if not places:
             return
         is_whole = len(places) == 1 and not target.omitted
+        if role == "input" and is_whole:
+            is_whole = not _selects(wrapped, args, kwargs)
         value = content(result, args, kwargs) if is_whole else None
         for place in places:
-            record_file(role, place, value)
+            record_file(role, place, value, is_open=target.flush is not None)
         if target.omitted:
             omit_files(target.omitted)

@@ -16,7 +16,12 @@ __all__ = ["omit_files", "record_file"]
 
 
 def record_file(
-    role: Literal["input", "output"], place: str | os.PathLike[str], value: Any | None, *, type: str | None = None
+    role: Literal["input", "output"],
+    place: str | os.PathLike[str],
+    value: Any | None,
+    *,
+    type: str | None = None,
+    is_open: bool = False,
 ) -> None:
     """Record a file that the current component has read or written. Outside one nothing happens; never raises.
 
@@ -26,6 +31,8 @@ def record_file(
         value: The table, array or model that was read from it or written to it; None when unknown. The span carries
             the value's id in ``ml.artifact.content.id``, with its rows and columns, when every byte of it was hashed.
         type: One of ``TYPES`` in ``mlotel.tracing.artifacts``; by default that of the value, else of the path.
+        is_open: Whether the user still has the file open for writing. It gets no stamp then: a stamp makes a new file
+            of it, and what the user wrote afterwards would be lost.
     """
     with guard("record a file"):
         found = _recording()
@@ -39,7 +46,7 @@ def record_file(
             None,
             kind=type or _type(value),
             content=None if value is None else artifacts.identify(value),
-            stamp=role == "output" and lineage.stamps_files(),
+            stamp=role == "output" and not is_open and lineage.stamps_files(),
         )
 
 

@@ -31,7 +31,7 @@ _BEFORE = {
 _AFTER = (
     frozenset(
         {"pattern", "type", "id", "level", "dim", "embedding", "rate", "budget", "window", "classification", "method"}
-        | {"mode", "url", "scheme", "enabled", "column", "col", "columns", "name", "names", "func", "function", "error"}
+        | {"mode", "url", "scheme", "enabled", "column", "col", "name", "func", "function", "error"}
     )
     | _SIZES
 )
@@ -70,9 +70,8 @@ def _looks_secret(name: str, is_number: bool) -> bool:
             continue
         if one == "key" and before not in _OPENS and index < last:
             continue
-        if after.rstrip("s") in _AFTER or after in _AFTER:
-            continue
-        return True
+        if after.rstrip("s") not in _AFTER:
+            return True
     return False
 
 

@@ -448,3 +448,31 @@ def test_frames_of_ours_are_few(csv):
     pd.read_csv(csv, converters={"carrier": converter})
 
     assert set(depth) == {2}
+
+
+def test_what_becomes_of_a_captured_frame_derives_from_it(capture, csv):
+    """A transformed frame leads back to the read it came from: a hint of evidence ``attrs``, never an identity."""
+    with mlotel.component("step") as c:
+        frame = pd.read_csv(csv)
+        c.write(frame, name="same")
+        c.write(frame.head(1), name="fewer")
+
+    read = capture.span("read flights.csv")
+    [link] = capture.span("write fewer").links
+    assert link.context.span_id == read.context.span_id
+    assert dict(link.attributes) == {
+        "ml.link.type": "derived", "ml.link.evidence": "attrs",
+        "ml.artifact.id": read.attributes["ml.artifact.content.id"],
+    }  # fmt: skip
+    assert capture.span("write same").links == ()
+
+
+@pytest.mark.parametrize("left", ["", "xxh3:zz 00 11", 7, None, "xxh3:" + "0" * 32 + " " + "0" * 32 + " " + "1" * 16])
+def test_a_foreign_hint_is_ignored(capture, left):
+    """Whatever else stands in ``attrs`` under our key makes no link."""
+    frame = pd.DataFrame({"x": [1.0]})
+    frame.attrs["mlotel.read"] = left
+    with mlotel.component("step") as c:
+        c.write(frame, name="x")
+
+    assert capture.span("write x").links == ()

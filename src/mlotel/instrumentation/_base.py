@@ -32,7 +32,7 @@ SELECTIONS = frozenset(
 """Arguments with which the libraries read a part of a file, or add to it; None, 0 and -1 mean all of it."""
 
 UNTOLD = {"fromfile": ("file", "dtype", "count", "sep", "offset")}
-"""Parameters of functions that have no signature in some version of their library: numpy before 2.4."""
+"""Parameters of functions that have no signature in some version of their library, here numpy 1.26."""
 
 _recording: ContextVar[bool] = ContextVar("mlotel-recording-a-file", default=False)
 

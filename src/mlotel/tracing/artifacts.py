@@ -149,6 +149,10 @@ def record(
         links.append(lineage.link(origin.producer, "consumed"))
     elif earlier is not None and earlier.identity.id != identity.id:
         links.append(_link(earlier.span, "derived", earlier.identity.id))
+    elif role == "output" and path is None:
+        with guard("ask a frame what it derives from"):
+            derived = lineage.hint(value, identity.id)
+            links += [] if derived is None else [derived]
     found.update(about)
     if span is None:
         span = start_span(span_name(word, name), ctx, found, start_ns, links)

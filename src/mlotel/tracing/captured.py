@@ -40,14 +40,17 @@ def record_file(
             return
         component = found[0]
         place = os.fsdecode(os.fspath(place))
-        component._record(
+        content = None if value is None else artifacts.identify(value)
+        recorded = component._record(
             role,
             place,
             None,
             kind=type or _type(value),
-            content=None if value is None else artifacts.identify(value),
+            content=content,
             stamp=role == "output" and not is_open and lineage.stamps_files(),
         )
+        if role == "input" and recorded is not None and content is not None and content.scope == "full":
+            lineage.mark(value, content.id, recorded.span)
 
 
 def omit_files(count: int) -> None:

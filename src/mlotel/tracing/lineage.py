@@ -5,14 +5,17 @@ claims about itself counts only when its content has the id that the claim is ab
 """
 
 import os
+import re
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from opentelemetry.trace import Link, SpanContext, TraceFlags, format_span_id, format_trace_id
 
+from mlotel import artifacts
 from mlotel._guard import guard
 from mlotel.artifacts import carriers
 from mlotel.artifacts.carriers import sidecar
@@ -25,6 +28,10 @@ from mlotel.types import Identity
 __all__ = ["Memory", "Origin", "add_source", "declared", "find", "flush", "link", "memory", "remember"]
 
 MAX_PRODUCERS = 10_000
+HINT = "mlotel.read"
+"""Key in the ``attrs`` of a frame under which stands what it was read as."""
+
+_HINT = re.compile(r"([a-z0-9]{1,16}:[0-9a-f]{32,64}) ((?!0{32})[0-9a-f]{32}) ((?!0{16})[0-9a-f]{16})")
 
 _ON = frozenset({"1", "true", "yes", "on"})
 _OFF = frozenset({"0", "false", "no", "off"})
@@ -215,6 +222,27 @@ def flush() -> None:
     """Let other processes see what was written so far."""
     if _is_index_open and _index is not None:
         _index.flush()
+
+
+def mark(value: Any, artifact_id: str, span: SpanContext) -> None:
+    """Leave on a pandas frame what it was read as, so that what becomes of it can be told to derive from it.
+
+    pandas hands ``attrs`` on through most transformations, also through those that change everything. It is therefore
+    a hint and never an identity.
+    """
+    if artifacts.kind_of(value) in ("table", "array") and type(value).__module__.partition(".")[0] == "pandas":
+        value.attrs[HINT] = f"{artifact_id} {format_trace_id(span.trace_id)} {format_span_id(span.span_id)}"
+
+
+def hint(value: Any, own_id: str) -> Link | None:
+    """A link to the read that a frame derives from, as far as its ``attrs`` tell; None for the same content."""
+    if type(value).__module__.partition(".")[0] != "pandas" or artifacts.kind_of(value) is None:
+        return None
+    found = value.attrs.get(HINT)
+    if not isinstance(found, str) or not (parts := _HINT.fullmatch(found)) or parts[1] == own_id:
+        return None
+    to = SpanContext(int(parts[2], 16), int(parts[3], 16), is_remote=False, trace_flags=TraceFlags(TraceFlags.SAMPLED))
+    return Link(to, {names.ML_LINK_TYPE: "derived", names.ML_ARTIFACT_ID: parts[1], names.ML_LINK_EVIDENCE: "attrs"})
 
 
 def stamps_files() -> bool:

@@ -8,7 +8,7 @@ DEV := .venv/bin
 help:  ## show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */|/' | awk -F'|' '{printf "  make %-10s %s\n", $$1, $$2}'
 
-demo:  ## run a real pipeline on 336,776 flights and show what was recorded
+demo:  ## run three programs on 336,776 flights and show what was recorded and who made what
 	@$(PYTHON) tools/environment.py .venv -c requirements/test.txt -e '.[demo]'
 	@$(DEV)/python tools/demo.py $(ARGS)
 

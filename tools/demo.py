@@ -22,7 +22,7 @@ Try next:
   .venv/bin/mlotel runs                    all runs recorded here
   .venv/bin/mlotel show {run} --attrs     all about one: parameters, artifact ids, who made what
   OTEL_EXPORTER_OTLP_ENDPOINT=http://localhost:4318 .venv/bin/python examples/flights/prepare.py --out .mlotel
-                                           the same, sent to an OpenTelemetry collector"""
+                                           the first program again, sent to an OpenTelemetry collector"""
 
 
 def environment() -> dict[str, str]:

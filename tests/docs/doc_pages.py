@@ -229,7 +229,7 @@ def play(page: Path, folder: Path, replaced: Mapping[str, str] | None = None) ->
     done = subprocess.run(
         [sys.executable, str(player), str(plan), str(answers)],
         cwd=work,
-        env=environment(),
+        env=environment() | {"XDG_STATE_HOME": str(folder / "state")},  # pages do not see each other's lineage
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

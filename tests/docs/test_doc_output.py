@@ -32,6 +32,7 @@ def comparable(printed):
         (ATTRIBUTES, ATTRIBUTES.replace("      ml.component.memory.peak = 3350528\n", "")),
         ("laptop-10043-20261124T115556-d28721.001.jsonl", "b_7-1-20270101T000000-000000.001.jsonl"),
         ("3 passed in 0.56s\n", "3 passed in 12.01s\n"),
+        ("made by clean in run ae212e (evidence: index)", "made by clean in run 0091fc (evidence: index)"),
     ],
 )
 def test_what_changes_from_run_to_run_is_forgiven(printed, again):

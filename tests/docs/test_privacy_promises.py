@@ -1,5 +1,6 @@
 """The promises of docs/privacy.md. Each program has a process and a spool of its own; every byte in it is searched."""
 
+import json
 import os
 import re
 import shutil
@@ -8,6 +9,7 @@ import sys
 import textwrap
 from pathlib import Path
 
+import pyarrow.parquet
 import pytest
 from doc_pages import ROOT
 
@@ -317,3 +319,40 @@ def test_files_of_the_spool_are_for_their_owner_only(record, tmp_path):
     assert (folder / ".gitignore").read_text() == "*\n"
     assert [oct(path.stat().st_mode & 0o777) for path in (folder, folder / "spool")] == ["0o700", "0o700"]
     assert {oct(path.stat().st_mode & 0o777) for path in (folder / "spool").iterdir()} == {"0o600"}
+
+
+def test_index_and_stamps_say_who_made_what_and_no_more(record, tmp_path):
+    """Index, stamps and notes hold no data, no params and nothing that redact= takes out; stamps hold no place."""
+    record(
+        f"""
+        import pandas as pd
+        import mlotel
+
+        def redact(text):
+            return text.replace("{SECRET}", "<gone>")
+
+        mlotel.configure(instrument=["pandas"], redact=redact)
+        with mlotel.pipeline("{SECRET}", run_id="{SECRET}", params={{"depth": 717171}}):
+            with mlotel.component("clean {SECRET}") as c:
+                table = pd.DataFrame({{"income": [717171.25]}})
+                table.to_parquet("{SECRET}.parquet")
+                c.write(table, name="{SECRET}", uri="https://ana:pa55word@example.org/{SECRET}?token=pa55word")
+        """,
+        environment={"MLOTEL_SIDECAR": "on"},
+    )
+
+    file = tmp_path / f"{SECRET}.parquet"
+    index = Path(os.environ["XDG_STATE_HOME"], "mlotel", "lineage.db")
+    stamp = pyarrow.parquet.read_metadata(file).metadata[b"mlotel"].decode()
+    note = file.with_name(f"{file.name}.mlotel.json").read_text(encoding="utf-8")
+    rows = index.read_bytes().decode("latin-1")
+    for text in (stamp, note, rows):
+        assert "clean <gone>" in text
+        assert [word for word in (SECRET, "income", "717171", "pa55word") if word in text] == []
+    for text in (stamp, note):
+        assert str(tmp_path) not in text
+        assert "://" not in text
+        known = {"version", "traceparent", "content_id", "file_id", "component", "run_id", "name", "schema_hash"}
+        assert json.loads(text).keys() - known == {"created_ns"}
+        assert json.loads(text)["created_ns"] == 0
+    assert [oct(path.stat().st_mode & 0o777) for path in (index.parent, index)] == ["0o700", "0o600"]

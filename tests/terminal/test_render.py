@@ -337,3 +337,17 @@ def test_long_details_wrap_on_a_terminal_and_stay_whole_in_a_pipe():
     assert max(map(len, for_people)) <= 60
     assert sum(line.count("word") for line in for_people) == 100
     assert [line.count("word") for line in for_programs if "word" in line] == [100]
+
+
+def test_a_claim_that_was_not_believed_is_said():
+    """A read whose file claims another maker has the reason below it, not only no line."""
+    recorder = Recorder()
+    top = recorder.pipeline("nightly", 0, 9)
+    step = recorder.component("fit", 1, 5, top)
+    doubt = "embedded: The content is not what clean wrote."
+    recorder.artifact("read", "t.parquet", 2, step, **{"ml.artifact.claim.doubt": doubt})
+    [run] = build_runs(recorded(recorder))
+
+    lines = render_run(run, Style(), now_ns=TOMORROW, notes=details(run, writers(run)))
+
+    assert any(line.endswith(f"▲ not believed, {doubt}") for line in lines)

@@ -83,6 +83,8 @@ def _artifact(word: str, artifact: Artifact, made_by: Iterable[Origin], run: Run
     lines: list[Line] = [[(f"{word} {style.clean(artifact.name)}: ", "dim"), (style.clean(", ".join(said)), "")]]
     for origin in made_by:
         lines.append([("  made by ", "dim"), (style.clean(_origin(origin, run)), "")])
+    if doubt := artifact.span.attributes.get(names.ML_ARTIFACT_CLAIM_DOUBT):
+        lines.append([(f"  {style.glyphs.warn} not believed, {style.clean(str(doubt))}", "warn")])
     return lines
 
 

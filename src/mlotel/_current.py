@@ -45,6 +45,11 @@ def component_name(ctx: Context | None = None) -> str | None:
     return None if component is None else component.name
 
 
+def silent() -> Context:
+    """The current context, with nothing to be recorded in it."""
+    return context.set_value(_SUPPRESS_INSTRUMENTATION_KEY, True)
+
+
 def is_suppressed(ctx: Context) -> bool:
     """Whether the host asked for silence with ``suppress_instrumentation()``."""
     # opentelemetry.instrumentation.utils sets the key that the API creates and, for older code, the plain word.

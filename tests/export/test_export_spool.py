@@ -157,6 +157,18 @@ def test_no_folder_at_all_drops_and_counts(unwritable, caplog, monkeypatch):
     assert caplog.text.count("mlotel cannot keep its records") == 1
 
 
+def test_a_user_without_a_home_loses_no_more_than_records(unwritable, caplog, monkeypatch):
+    """No HOME, and nobody by this user id: records are dropped with the reason that counts, and one warning."""
+    monkeypatch.delenv("XDG_STATE_HOME", raising=False)
+    monkeypatch.delenv("HOME")
+    monkeypatch.setattr("os.getuid", lambda: 2**31 - 5)
+
+    outcome = SpoolTarget("traces", SpoolWriter(unwritable), Ledger())(made_spans(2))
+
+    assert dict(outcome.dropped) == {"spool_unusable": 2}
+    assert "cannot keep its records" in caplog.text
+
+
 def test_relative_state_home_is_ignored(monkeypatch, unwritable, tmp_path):
     """A relative XDG_STATE_HOME does not count; the home folder does."""
     monkeypatch.setenv("XDG_STATE_HOME", "relative")

@@ -165,11 +165,18 @@ def test_text_that_is_content_is_never_taken_for_a_path(pandas, capture, tmp_pat
     assert recorded.names == []
 
 
-def test_attributes_of_the_frame_stay_as_they_are(pandas, capture, tmp_path):
-    """A frame that was read carries nothing of ours in `attrs`."""
+def test_a_frame_says_what_it_was_read_as(pandas, capture, tmp_path, monkeypatch):
+    """A frame that was read carries one entry of ours in `attrs`, the hint for what becomes of it, and no other.
+
+    MLOTEL_EMBED=off leaves `attrs` as they are.
+    """
     path = tmp_path / "flights.csv"
     FRAME.to_csv(path, index=False)
 
+    recorded = record(capture, lambda: pandas.read_csv(path))
+    assert list(recorded.result.attrs) == ["mlotel.read"]
+    assert recorded.result.attrs["mlotel.read"].startswith("xxh3:")
+    monkeypatch.setenv("MLOTEL_EMBED", "off")
     assert record(capture, lambda: pandas.read_csv(path)).result.attrs == {}
 
 

@@ -42,6 +42,9 @@ def options(**arguments):
         ({"service_name": " "}, InvalidArgumentError, ValueError, "empty service_name"),
         ({"endpoint": 4318}, InvalidTypeError, TypeError, "endpoint=4318. Pass a string"),
         ({"endpoint": "localhost:4318"}, InvalidArgumentError, ValueError, "'http://localhost:4318'"),
+        ({"endpoint": "http://[::1"}, InvalidArgumentError, ValueError, "which is no web address"),
+        ({"endpoint": "http://host:port"}, InvalidArgumentError, ValueError, "which is no web address"),
+        ({"endpoint": "http://host:99999"}, InvalidArgumentError, ValueError, "which is no web address"),
         ({"endpoint": "ftp://host"}, InvalidArgumentError, ValueError, "Pass scheme and host"),
         (
             {"endpoint": "http://host:4318/v1/traces"},

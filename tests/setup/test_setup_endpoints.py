@@ -131,6 +131,52 @@ def test_one_warning_says_what_is_wrong_and_what_to_do():
     assert "Start an OpenTelemetry collector there" in line
 
 
+@pytest.mark.parametrize(
+    ("behaviour", "words"),
+    [
+        ("refused", "nothing listens there"),
+        ("hang", "it does not answer in time"),
+        (503, "it cannot take the data now"),
+    ],
+)
+def test_what_is_lost_at_the_end_of_a_short_program_is_said(behaviour, words, http_sink):
+    """A program that ends while the exporter still tries leaves the one warning too, with the cause known by then."""
+    http_sink.behaviour = behaviour
+    endpoint = f"http://127.0.0.1:{refused_port()}" if behaviour == "refused" else http_sink.endpoint
+    program = run(f"""
+        from mlotel._setup import _endings
+        _endings._TIME_LIMIT_S = 2.0
+        configure(endpoint={endpoint!r})
+        record()
+    """)
+
+    [line] = program.log.splitlines()
+    assert line.startswith(f"mlotel cannot deliver to {endpoint}/v1/")
+    assert words in line
+
+
+def test_a_working_folder_that_was_removed(tmp_path):
+    """The program goes on, and its records go to the user's folder."""
+    state = tmp_path / "state"
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    program = run(
+        """
+        os.rmdir(os.getcwd())
+        configure(service_name="nightly")
+        work()
+        print("done")
+    """,
+        environment={"XDG_STATE_HOME": str(state)},
+        folder=str(gone),
+        file=str(tmp_path / "script.py"),
+    )
+
+    assert program.output == "done\n"
+    assert f"Records go to {state / 'mlotel' / 'spool'} instead" in program.log
+    assert [span["name"] for span in spooled(state / "mlotel" / "spool")["traces"]] == ["work"] * 3
+
+
 @pytest.mark.parametrize("protocol", ["http/protobuf", "grpc"])
 def test_hanging_endpoint_costs_no_more_than_the_time_given(protocol, http_sink, grpc_sink):
     """A receiver that never answers: flush and shutdown end in time, every record is counted as dropped."""

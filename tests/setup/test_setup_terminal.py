@@ -89,3 +89,13 @@ def test_the_tree_says_when_spans_are_still_under_way(http_sink, tmp_path):
     text = on_a_terminal(f"endpoint={http_sink.endpoint!r}", tmp_path, {"NO_COLOR": "1"})
 
     assert f"still being sent to {http_sink.endpoint}" in text
+
+
+def test_the_tree_shows_no_credentials(http_sink, tmp_path):
+    """User name and password in an address stay off the terminal."""
+    address = http_sink.endpoint.replace("://", "://me:hush@")
+
+    text = on_a_terminal(f"endpoint={address!r}", tmp_path, {"NO_COLOR": "1"})
+
+    assert f"sent to {http_sink.endpoint}\r\n" in text
+    assert "hush" not in text

@@ -236,6 +236,14 @@ def test_where_recording_writes_is_where_reading_looks(environment, expected):
     assert default_folders(environment) == [Path(path).expanduser() for path in expected]
 
 
+def test_a_user_without_a_home_has_the_working_folder(monkeypatch):
+    """No HOME, and nobody by this user id, as in some containers: what is left is the first folder."""
+    monkeypatch.delenv("HOME")
+    monkeypatch.setattr("os.getuid", lambda: 2**31 - 5)
+
+    assert default_folders({}) == [Path(".mlotel/spool")]
+
+
 def test_every_event_and_span_of_a_run_is_there(folder):
     """A whole run, written by the SDK and encoded by OpenTelemetry, comes back complete."""
     recorder = Recorder()

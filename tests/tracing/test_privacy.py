@@ -219,6 +219,21 @@ def test_redact_set_after_decorating_still_counts(capture):
     assert capture.metrics("ml.component.duration")[0].attributes["ml.component.type"] == "***"
 
 
+def test_a_redaction_is_not_recorded_itself(capture):
+    """What ``redact=`` calls may be a component: nothing of it is recorded, so its words need no redaction."""
+
+    @mlotel.component
+    def hide(text, mark="***"):
+        mlotel.write([1], name="alice")
+        return text.replace("alice", mark)
+
+    _settings.current.redact = hide
+    with mlotel.pipeline("alice"), mlotel.component("clean") as c:
+        c.param(who="alice")
+
+    assert [span.name for span in capture.spans()] == ["component clean", "pipeline ***"]
+
+
 def test_each_string_is_redacted_once(capture):
     """A redaction that is no fixed point, a keyed hash for example, is applied to a declared word once."""
     _settings.current.redact = lambda text: text + "!"

@@ -153,6 +153,15 @@ CALLS = [
         lambda: mlotel.carry(3),
         "carry() got int, which cannot be called. Pass the function itself: pool.map(mlotel.carry(work), items).",
     ),
+    # with statements by hand
+    (
+        lambda: mlotel.component("clean").__exit__(None, None, None),
+        "__exit__() was called, and nothing is open. Leave it to a with statement.",
+    ),
+    (
+        lambda: mlotel.pipeline("nightly").__exit__(None, None, None),
+        "__exit__() was called, and nothing is open. Leave it to a with statement.",
+    ),
     # checks' results
     (
         lambda: mlotel.Check("ok"),

@@ -28,6 +28,7 @@ from mlotel._setup._telemetry import Telemetry
 from mlotel._version import __version__
 from mlotel.export import _counters, _listen
 from mlotel.export._collect import Collector
+from mlotel.export._explain import bare
 from mlotel.export._ledger import SIGNALS, Ledger
 from mlotel.export._outcome import Outcome, Target
 from mlotel.export._queue import Limits, Queue
@@ -169,7 +170,7 @@ def _where(active: Active) -> tuple[str | None, int | None]:
     is_delivered = active.delivery.flush(1.0, ("traces", "logs"))  # only then is it certain where they are
     if route.kind == "otlp":
         lost = active.delivery.lost("traces")
-        return route.endpoint.removesuffix("/v1/traces"), lost if lost or is_delivered else None
+        return bare(route.endpoint).removesuffix("/v1/traces"), lost if lost or is_delivered else None
     folder = active.telemetry.spool_folder
     return (active.options.spool if folder == active.folder else str(folder)), 0
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 from mlotel import _guard
 from mlotel._setup import _environment
@@ -148,7 +149,13 @@ def resolve(arguments: Mapping[str, Any]) -> Options:
 
 def spool_folder(options: Options) -> Path | None:
     """The spool's folder, wherever the program goes later."""
-    return None if options.spool is None else Path(options.spool).expanduser().absolute()
+    if options.spool is None:
+        return None
+    folder = Path(options.spool).expanduser()
+    try:
+        return folder.absolute()
+    except OSError:  # the working folder was removed: the writer will find that out, and take the user's folder
+        return folder
 
 
 def _route(signal: Signal, arguments: Mapping[str, Any], *, has_spool: bool) -> Route:
@@ -236,11 +243,19 @@ def _check_endpoint(value: str, protocol: OtlpProtocol, source: str) -> None:
     scheme, separator, rest = value.partition("://")
     if not separator and protocol == "grpc":
         return  # host:port, as gRPC names its targets; OTEL_EXPORTER_OTLP_INSECURE says whether it is in the clear
-    if scheme.lower() not in ("http", "https") or not rest.strip("/"):
+    if scheme.lower() not in ("http", "https") or not rest.strip("/") or not _has_host(value):
         wanted = f"http://{value}" if not separator and value.strip("/") else _DEFAULT_ENDPOINTS[protocol]
         raise InvalidArgumentError(
             f"configure() got {source}{bare(value)!r}, which is no web address. Pass scheme and host: {bare(wanted)!r}."
         )
+
+
+def _has_host(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return bool(parts.hostname) and parts.port != 0  # the port is looked at when it is asked for
+    except ValueError:
+        return False
 
 
 def _headers(value: Any, source: str) -> dict[str, str]:

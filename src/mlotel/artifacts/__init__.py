@@ -48,7 +48,25 @@ from mlotel.artifacts._base import Hasher, OverBudget, deadline_of, state_maker
 from mlotel.artifacts._look import artifact_type, kind_of, origin, shape_of
 from mlotel.types import Identity
 
-__all__ = ["artifact_type", "identify", "kind_of", "shape_of"]
+__all__ = ["artifact_type", "identify", "is_scalar", "kind_of", "shape_of"]
+
+
+def is_scalar(value: Any) -> bool:
+    """Whether a value is one number, date or the like, or no bytes at all: equal ones are so mostly by chance.
+
+    Strings count as text, which tells more.
+
+    Example:
+        >>> from mlotel import artifacts
+        >>> artifacts.is_scalar(0), artifacts.is_scalar([0])
+        (True, False)
+    """
+    from mlotel.artifacts import value as plain  # loaded by the first value, not by the first import of mlotel
+
+    kind = type(value)
+    if kind in (bytes, bytearray):
+        return not value
+    return kind is not str and plain.is_plain(kind) and not plain.is_collection(kind)
 
 
 def identify(value: Any, *, algorithm: str = "xxh3", budget_s: float | None = 2.0) -> Identity:

@@ -6,6 +6,7 @@ from typing import Any
 from mlotel.artifacts._base import Unidentifiable
 
 _MOVING = frozenset({"numpy", "scipy", "sklearn", "torch"})  # their private modules move between versions
+_PROGRAMS = frozenset({"__main__", "__mp_main__"})  # every program and notebook has these names for other code
 _HOMES = ("numpy", "scipy.special", "torch", "torch.nn.functional")  # of functions that do not tell theirs
 
 
@@ -29,7 +30,8 @@ def class_name(kind: type) -> str:
     """The name by which a class can be imported: the public one if there is one, so that versions agree.
 
     Raises:
-        Unidentifiable: If no name leads to the class, as inside a function: another may have the same.
+        Unidentifiable: If no name leads to the class, as inside a function or the program itself: another may have the
+            same.
     """
     name: str = type.__getattribute__(kind, "__qualname__")
     found = _name_in(type.__getattribute__(kind, "__module__"), name, kind)
@@ -42,7 +44,8 @@ def function_name(function: Any) -> str:
     """Module and qualified name of a function or a ufunc.
 
     Raises:
-        Unidentifiable: If it cannot be imported by that name, as lambdas and functions inside others.
+        Unidentifiable: If it cannot be imported by that name, as lambdas and functions inside others or the program
+            itself.
     """
     names = [getattr(function, attribute, None) for attribute in ("__qualname__", "__name__")]
     for home in (getattr(function, "__module__", None), *_HOMES):
@@ -55,7 +58,7 @@ def function_name(function: Any) -> str:
 
 
 def _name_in(module: Any, name: str, wanted: Any) -> str | None:
-    if not isinstance(module, str):
+    if not isinstance(module, str) or module in _PROGRAMS:
         return None
     return next((f"{home}.{name}" for home in (_public(module), module) if _leads_to(home, name, wanted)), None)
 

@@ -69,6 +69,8 @@ RULES: dict[str, Rule] = {
     "sklearn.ensemble.VotingClassifier": Rule(skipped=_names("named_estimators_")),
     "sklearn.ensemble.VotingRegressor": Rule(skipped=_names("named_estimators_")),
     "sklearn.ensemble.binning._BinMapper": Rule(skipped=_names("n_threads")),
+    # the address of the stop words, noted by fit and by transform
+    "sklearn.feature_extraction.text._VectorizerMixin": Rule(skipped=_names("_stop_words_id")),
     "sklearn.isotonic.IsotonicRegression": Rule(skipped=_names("f_")),
     "sklearn.model_selection.BaseSearchCV": Rule(skipped=_names("refit_time_"), state=_search),
     "sklearn.neighbors.BallTree": Rule(state=_neighbor_tree),

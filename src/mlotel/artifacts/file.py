@@ -83,12 +83,25 @@ def _identify(path: str | bytes, descriptor: int, hasher: Hasher) -> Identity:
     hasher.number(before.st_size)
     hasher.token(content.digest())
     identity = replace(hasher.identity(), size=before.st_size)
-    if settled and not hasher.sampling:
+    if settled and not hasher.sampling and not _is_mapped(before):
         with _lock:
             _known[key] = identity
             while len(_known) > _REMEMBERED:
                 _known.popitem(last=False)
     return identity
+
+
+def _is_mapped(found: os.stat_result) -> bool:
+    """Whether this process can write to the file through memory: that moves mtime once, and not at each write."""
+    try:
+        with open("/proc/self/maps", "rb") as file:  # noqa: PTH123 - no such thing outside Linux
+            maps = file.read()
+    except OSError:
+        return False
+    inode = b" %d " % found.st_ino
+    if inode not in maps:  # most files: nothing to take apart
+        return False
+    return any(inode in line and line.split(maxsplit=2)[1][1::2] == b"ws" for line in maps.splitlines())
 
 
 def _facts(found: os.stat_result) -> tuple[int, ...]:

@@ -10,7 +10,8 @@ What counts: the class's public name, every parameter, everything that ``fit`` l
 - which parts are shared: two references to one array are like two equal arrays.
 
 An estimator whose state is hidden in an extension type of another library (a booster, a handle to a server), in a
-lambda or in a class that cannot be imported has no content id. scikit-learn itself is never imported here.
+lambda or in a class that cannot be imported has no content id; nor has one with code of the program or notebook
+itself, whose ``__main__`` is another one next time. scikit-learn itself is never imported here.
 """
 
 from typing import Any

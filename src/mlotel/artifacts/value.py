@@ -40,6 +40,11 @@ def is_plain(kind: type) -> bool:
     return (root == "pandas" and name in _PANDAS) or _is_enum(kind) or _is_named_tuple(kind)
 
 
+def is_collection(kind: type) -> bool:
+    """Whether values of this very type hold others."""
+    return kind in _COLLECTIONS or _is_named_tuple(kind)
+
+
 def identify(value: Any, hasher: Hasher) -> Identity:
     """Identity of a plain value; strings say their size in bytes."""
     hasher.text("value")

@@ -15,6 +15,9 @@ class Cause(NamedTuple):
 _START_ONE = "Start an OpenTelemetry collector there, or leave the endpoint out to record to a local folder."
 _WRONG_PROTOCOL = 'A port for gRPC (usually 4317) needs protocol="grpc", one for HTTP (4318) "http/protobuf".'
 
+NO_ANSWER = Cause("it does not answer in time", "Check the endpoint, or give shutdown() more time.")
+"""When the time for everything was over before the receiver had said anything."""
+
 _BY_STATUS: dict[int, Cause] = {
     401: Cause("it asks for credentials (401)", "Set headers= or OTEL_EXPORTER_OTLP_HEADERS."),
     403: Cause("it refuses the credentials (403)", "Check headers= or OTEL_EXPORTER_OTLP_HEADERS."),
@@ -81,7 +84,10 @@ def explain(heard: list[str], status: int | None, location: str | None = None) -
 
 def bare(url: str) -> str:
     """``url`` without what may be secret: user info, query and fragment."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # brackets that do not match: no address at all
+        return re.split(r"[?#]", url.rpartition("@")[2], maxsplit=1)[0]
     if not parts.netloc:
         return url.rpartition("@")[2]
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))

@@ -10,7 +10,7 @@ from typing import Any
 
 from mlotel import _guard
 from mlotel.export import _listen
-from mlotel.export._explain import bare, explain
+from mlotel.export._explain import NO_ANSWER, bare, explain
 from mlotel.export._outcome import OtlpProtocol, Outcome
 from mlotel.export._records import count, merge
 from mlotel.types import Signal
@@ -41,6 +41,7 @@ class OtlpTarget:
         self._headers = dict(headers)
         self._timeout_s = timeout_s
         self._is_interrupted = False
+        self._hearing: list[str] | None = None  # while a batch is on its way: what the exporter said of it
         self._left_to_parent: list[Any] = []
         self._answers = _Answers()
         self._exporter: Any = self._open()
@@ -54,10 +55,13 @@ class OtlpTarget:
             self._exporter = self._open()
         self._answers.forget()
         with _listen.listening() as heard:
+            self._hearing = heard
             try:
                 confirmed = self._export(batch)
             except Exception as error:  # gRPC raises what it cannot encode, and when its channel is closed
                 confirmed, heard = False, [*heard, f"Failed to encode ({error!r})"]
+            finally:
+                self._hearing = None
         if confirmed and not self._answers.is_redirect:
             self._mention_lost_values(heard)
             return Outcome(exported=records)
@@ -68,8 +72,14 @@ class OtlpTarget:
         return Outcome(dropped={"refused": records})
 
     def interrupt(self) -> None:
-        """Break the exporter's pause between two tries; it takes nothing afterwards."""
+        """Break the exporter's pause between two tries; it takes nothing afterwards.
+
+        A batch that is on its way is given up, and why is said here: a program that ends may not hear of it later.
+        """
         self._is_interrupted = True
+        hearing = self._hearing
+        if hearing is not None:
+            self._complain(list(hearing))
         exporter = self._exporter
         if exporter is not None:
             with _listen.listening():
@@ -124,7 +134,9 @@ class OtlpTarget:
 
     def _complain(self, heard: list[str]) -> None:
         answers = self._answers
-        cause = explain([answers.error] if answers.error else heard, answers.status, answers.location)
+        said = [answers.error] if answers.error else heard
+        is_silent = self._is_interrupted and not said and answers.status is None
+        cause = NO_ANSWER if is_silent else explain(said, answers.status, answers.location)
         where = bare(self.endpoint)
         host = where.split("/v1/")[0]
         _guard.say_once(

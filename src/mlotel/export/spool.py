@@ -154,7 +154,7 @@ class SpoolWriter:
             return self._start_part(self._folder, coming)
         except OSError as error:
             fallback = _state_folder()
-            if self._folder == fallback or error.errno in _FULL:
+            if fallback is None or self._folder == fallback or error.errno in _FULL:
                 raise
             try:
                 removed = self._start_part(fallback, coming)
@@ -303,10 +303,14 @@ def _stem(pid: int) -> str:
     return f"{host}-{pid}-{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}-{secrets.token_hex(3)}"
 
 
-def _state_folder() -> Path:
+def _state_folder() -> Path | None:
+    """The user's own folder; None for a user without a home, as in some containers."""
     configured = os.environ.get("XDG_STATE_HOME", "")
     # The XDG rules: a relative path is to be ignored.
-    base = Path(configured) if Path(configured).is_absolute() else Path("~/.local/state").expanduser()
+    try:
+        base = Path(configured) if Path(configured).is_absolute() else Path("~/.local/state").expanduser()
+    except RuntimeError:
+        return None
     return base / "mlotel" / "spool"
 
 

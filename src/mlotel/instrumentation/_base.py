@@ -4,6 +4,7 @@ import functools
 import inspect
 from collections.abc import Callable, Iterable
 from contextvars import ContextVar
+from dataclasses import replace
 from typing import Any, Literal, TypeAlias
 
 from opentelemetry.context import get_current
@@ -30,6 +31,9 @@ SELECTIONS = frozenset(
     }
 )  # fmt: skip
 """Arguments with which the libraries read a part of a file, or add to it; None, 0 and -1 mean all of it."""
+
+SPLITS = frozenset({"columns", "partition_by", "partition_cols", "partitioning"})
+"""Arguments with which the libraries write a part of a table, or write it into many files."""
 
 UNTOLD = {"fromfile": ("file", "dtype", "count", "sep", "offset")}
 """Parameters of functions that have no signature in some version of their library, here numpy 1.26."""
@@ -137,6 +141,9 @@ def _recorder(
         token = _recording.set(True)
         try:
             target = _target(wrapped, args, kwargs, at, find)
+            if role == "output" and target is not None and target.tell is not None:
+                with guard("find out whether a file was begun"):
+                    target = replace(target, is_begun=target.tell() != 0)
             result = wrapped(*args, **kwargs)
             if target is not None and is_done(result):
                 _record(role, target, content, result, wrapped, args, kwargs)
@@ -157,9 +164,28 @@ def _target(wrapped: Callable[..., Any], args: Args, kwargs: Kwargs, at: int, fi
     return None
 
 
-def _selects(wrapped: Callable[..., Any], args: Args, kwargs: Kwargs) -> bool:
+def _given(wrapped: Callable[..., Any], args: Args, kwargs: Kwargs) -> Kwargs:
+    """Arguments by the names of their parameters."""
+    return {**dict(zip(_parameters(wrapped), args, strict=False)), **kwargs}
+
+
+def _adds(given: Kwargs) -> bool:
+    """Whether what a call writes is not all that the file holds afterwards, or not all that it was given."""
+    if any(given.get(name) is not None for name in SPLITS):
+        return True
+    mode = given.get("mode")
+    return given.get("append") is True or (type(mode) is str and mode.startswith("a"))
+
+
+def _without_index(value: Any, given: Kwargs) -> Any:
+    """A frame as ``index=False`` writes it: pandas leaves out the index, which counts for the frame in memory."""
+    if given.get("index") is False and type(value).__module__.partition(".")[0] == "pandas":
+        return value.reset_index(drop=True)
+    return value
+
+
+def _selects(given: Kwargs) -> bool:
     """Whether the call asks for a part of the file: then what it returns is not what is in the file."""
-    given = {**dict(zip(_parameters(wrapped), args, strict=False)), **kwargs}
     for name in SELECTIONS & given.keys():
         value = given[name]
         if value is not None and not (type(value) is int and value in (-1, 0)):
@@ -192,9 +218,12 @@ def _record(
         if not places:
             return
         is_whole = len(places) == 1 and not target.omitted
-        if role == "input" and is_whole:
-            is_whole = not _selects(wrapped, args, kwargs)
+        given = _given(wrapped, args, kwargs)
+        if is_whole:
+            is_whole = not (_selects(given) if role == "input" else target.is_begun or _adds(given))
         value = content(result, args, kwargs) if is_whole else None
+        if role == "output":
+            value = _without_index(value, given)
         for place in places:
             record_file(role, place, value, is_open=target.flush is not None)
         if target.omitted:

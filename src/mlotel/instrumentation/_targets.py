@@ -32,11 +32,15 @@ class Target:
         places: Paths and URLs, as they were given.
         omitted: Further ones that were left out.
         flush: Brings what was written to an open file onto the disk.
+        tell: Says how far an open file was written.
+        is_begun: Whether an open file held something before the call.
     """
 
     places: tuple[str, ...]
     omitted: int = 0
     flush: Callable[[], object] | None = None
+    tell: Callable[[], int] | None = None
+    is_begun: bool = False
 
     def existing(self) -> list[str]:
         """URLs, and those paths at which there is a file or a folder now."""
@@ -63,7 +67,7 @@ def target_of(value: Any, *, bytes_are_paths: bool = False, several: bool = Fals
         return _of_many(value)
     file = _open_file(value)
     if file is not None:
-        return Target((file,), flush=value.flush)
+        return Target((file,), flush=value.flush, tell=value.tell)
     path = _path(value)
     return None if path is None else _of_text(path, False)
 

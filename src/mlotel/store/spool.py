@@ -41,7 +41,8 @@ def default_folders(environment: Mapping[str, str] | None = None) -> list[Path]:
         environment: Variables to go by; those of the process by default.
 
     Returns:
-        ``MLOTEL_SPOOL`` if set, else ``.mlotel/spool`` in the working folder; then the one in the user's state folder.
+        ``MLOTEL_SPOOL`` if set, else ``.mlotel/spool`` in the working folder; then the one in the user's state folder,
+        for users who have a home.
 
     Example:
         >>> [folder.as_posix() for folder in default_folders({"XDG_STATE_HOME": "/home/ana/.state"})]
@@ -49,9 +50,13 @@ def default_folders(environment: Mapping[str, str] | None = None) -> list[Path]:
     """
     variables = os.environ if environment is None else environment
     state = variables.get("XDG_STATE_HOME", "")
-    # The specification of XDG_STATE_HOME says that a relative path is to be ignored.
-    home = Path(state) if os.path.isabs(state) else Path("~/.local/state").expanduser()  # noqa: PTH117 - text, maybe empty
-    return [Path(variables.get("MLOTEL_SPOOL") or ".mlotel/spool"), home / "mlotel" / "spool"]
+    first = Path(variables.get("MLOTEL_SPOOL") or ".mlotel/spool")
+    try:
+        # The specification of XDG_STATE_HOME says that a relative path is to be ignored.
+        home = Path(state) if Path(state).is_absolute() else Path("~/.local/state").expanduser()
+    except RuntimeError:  # no HOME, and nobody by this user id: so it is in some containers
+        return [first]
+    return [first, home / "mlotel" / "spool"]
 
 
 class Spool:

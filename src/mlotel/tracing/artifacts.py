@@ -111,6 +111,7 @@ def record(
     start_ns, before = _clock.wall_ns(), _clock.monotonic_ns()
     place = _place(value)
     path = place if isinstance(place, pathlib.Path) else None
+    is_named = name is not None or place is not None
     name = attributes.text(name if name is not None else default_name(value), 256)
     found: dict[str, AttributeValue] = {
         names.ML_ARTIFACT_NAME: name,
@@ -122,7 +123,10 @@ def record(
     component, run_id = _text(labels.get(names.ML_COMPONENT_NAME)), _text(labels.get(names.ML_RUN_ID))
     word = spans.READ if role == "input" else spans.WRITE
     span: Span | None = None
-    if stamp and path is not None and content is not None and content.scope == "full" and carriers.format_of(path):
+    if (
+        stamp and path is not None and content is not None and content.scope == "full"
+        and carriers.format_of(path) and lineage.is_small_enough(path)
+    ):  # fmt: skip
         # The stamp names the span, and the file's own hash comes after the stamp: this span begins without its id.
         span = start_span(span_name(word, name), ctx, found, start_ns)
         made = lineage.stamp(span.get_span_context(), content, component=component, run_id=run_id, name=name)
@@ -134,8 +138,9 @@ def record(
         **_numbers(identity, content),
     }
     origin, links = lineage.Origin(), []
+    is_telling = not artifacts.is_scalar(value) if place is None else identity.size != 0
     if role == "input":
-        origin = lineage.find(identity, content, path)
+        origin = lineage.find(identity, content, path) if is_telling else lineage.find_untelling(identity, name)
         if origin.producer is None and made_by is not None:
             origin = lineage.Origin(lineage.declared(made_by, identity.id), origin.doubt)
         if origin.doubt is not None:
@@ -169,8 +174,9 @@ def record(
     if role != "input":
         place_of = str(found[names.ML_ARTIFACT_URI])
         lineage.remember(
-            own, identity, content, component=component, run_id=run_id, name=name, uri=place_of, written_ns=end_ns
-        )
+            own, identity, content, component=component, run_id=run_id, name=name if is_named else None,
+            uri=place_of, written_ns=end_ns, is_telling=is_telling,
+        )  # fmt: skip
         if path is not None and lineage.notes_files():
             made = lineage.stamp(own, content or identity, component=component, run_id=run_id, name=name)
             lineage.note(path, own, identity, content, made)

@@ -20,7 +20,9 @@ from collections import OrderedDict, defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Any, cast
 
-from mlotel import _settings
+from opentelemetry import context
+
+from mlotel import _current, _settings
 from mlotel._guard import report
 from mlotel.tracing.secrets import is_secret, without_credentials
 from mlotel.types import AttributeValue
@@ -89,11 +91,14 @@ def _cut(shown: str, limit: int, size: int) -> str:
 
 
 def _redacted(shown: str) -> str:
+    token = context.attach(_current.silent())  # a redact= that is recorded itself would redact its own words, for ever
     try:
         result = _settings.current.redact(shown)  # type: ignore[misc]  # callers have looked that there is one
     except Exception as error:
         report("apply redact=", error)
         return REDACTED
+    finally:
+        context.detach(token)
     if not issubclass(type(result), str):
         report("apply redact=", TypeError(f"it returned {qualified(type(result))}, not a str"))
         return REDACTED

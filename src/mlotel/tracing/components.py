@@ -421,6 +421,9 @@ class Component:
         with guard("end a component"):
             scope.set(self._facts(cpu_s, memory))
             error_type = scope.close(error, self._records)
+        if self._ids["output"]:
+            with guard("let other processes know what was written"):
+                lineage.flush_soon()
         with guard("measure a component"):  # apart: the span ends whatever becomes of the metrics
             labels = {names.ML_COMPONENT_NAME: cast("str", self._labels[names.ML_COMPONENT_NAME])}
             metrics.record(specs.ML_COMPONENT_CPU_TIME, cpu_s, labels, _NO_EXEMPLAR)

@@ -4,9 +4,12 @@ Sources are asked in the order of trust; the first that knows wins, and the link
 claims about itself counts only when its content has the id that the claim is about.
 """
 
+import logging
 import os
 import re
 import threading
+import time
+import urllib.parse
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -16,7 +19,7 @@ from typing import Any
 from opentelemetry.trace import Link, SpanContext, TraceFlags, format_span_id, format_trace_id
 
 from mlotel import artifacts
-from mlotel._guard import guard
+from mlotel._guard import guard, say_once
 from mlotel.artifacts import carriers
 from mlotel.artifacts.carriers import sidecar
 from mlotel.artifacts.carriers.index import Index
@@ -28,11 +31,14 @@ from mlotel.types import Identity
 __all__ = ["Memory", "Origin", "add_source", "declared", "find", "flush", "link", "memory", "remember"]
 
 MAX_PRODUCERS = 10_000
+MAX_STAMPED = 256 << 20
+"""Bytes of a file; a stamp makes a copy of it."""
 HINT = "mlotel.read"
 """Key in the ``attrs`` of a frame under which stands what it was read as."""
 
 _HINT = re.compile(r"([a-z0-9]{1,16}:[0-9a-f]{32,64}) ((?!0{32})[0-9a-f]{32}) ((?!0{16})[0-9a-f]{16})")
 
+_CALM_S = 0.01  # between two flushes at the ends of components; one takes a fraction of a millisecond
 _ON = frozenset({"1", "true", "yes", "on"})
 _OFF = frozenset({"0", "false", "no", "off"})
 
@@ -55,7 +61,7 @@ class Memory:
         with self._lock:
             _put(self._by_id, producer.artifact_id, producer)
             if producer.name is not None:
-                _put(self._by_name, producer.name, producer)
+                _put(self._by_name, series_of(producer) or producer.name, producer)
 
     def find(self, artifact_id: str, /) -> Producer | None:
         """Who wrote this content last."""
@@ -63,7 +69,7 @@ class Memory:
             return self._by_id.get(artifact_id)
 
     def latest(self, name: str) -> Producer | None:
-        """The latest write of whatever is called ``name``."""
+        """The latest write of whatever is called ``name``, or lies at that address."""
         with self._lock:
             return self._by_name.get(name)
 
@@ -73,6 +79,17 @@ def _put(table: OrderedDict[str, Producer], key: str, producer: Producer) -> Non
     table.move_to_end(key)
     while len(table) > MAX_PRODUCERS:
         table.popitem(last=False)
+
+
+def series_of(producer: Producer) -> str | None:
+    """Address of a file that bears no other name than its own: what follows it lies there. None for other artifacts.
+
+    Many projects have a ``train.csv``. Only where it lies says which one this is.
+    """
+    uri = producer.uri or ""
+    if uri.startswith("file://") and uri.endswith(f"/{urllib.parse.quote(producer.name or '')}"):
+        return uri
+    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +116,7 @@ open_index: Callable[[], Index | None] = _user_index
 _index: Index | None = None
 _is_index_open = False
 _sources: list[Source] = []
+_calm_until = 0.0
 
 
 def _the_index() -> Index | None:
@@ -115,14 +133,22 @@ def forget_index() -> None:
 
 
 def newer(producer: Producer) -> Producer | None:
-    """A later write, by the same component under the same name, of other content; None where none is known."""
+    """A later write, by the same component under the same name, of other content; None where none is known.
+
+    Files that bear no other name than their own have a successor only where they lie. Of several writes in one run,
+    none replaces another: a component may run for each of many tables.
+    """
     if producer.name is None or not producer.written_ns:
         return None
-    found = [memory.latest(producer.name)]
+    place = series_of(producer)
+    found = [memory.latest(place or producer.name)]
     index = _the_index()
     if index is not None and producer.component is not None:
-        found.append(index.latest(producer.name, producer.component))
+        found.append(index.latest(producer.name, producer.component, uri=place))
     for latest in found:
+        is_sibling = latest is not None and place is None and latest.run_id == producer.run_id is not None
+        if is_sibling:
+            continue
         if (
             latest is not None
             and latest.component == producer.component
@@ -143,6 +169,12 @@ def add_source(source: Source) -> Callable[[], None]:
             _sources.remove(source)
 
     return remove
+
+
+def find_untelling(identity: Identity, name: str) -> Origin:
+    """Who made, in this process and under this name, what equals anything of its kind by chance: a zero, no bytes."""
+    producer = memory.find(identity.id)
+    return Origin(producer if producer is not None and producer.name == name else None)
 
 
 def find(identity: Identity, content: Identity | None, path: Path | None) -> Origin:
@@ -189,11 +221,15 @@ def remember(
     *,
     component: str | None,
     run_id: str | None,
-    name: str,
+    name: str | None,
     uri: str,
     written_ns: int,
+    is_telling: bool = True,
 ) -> None:
-    """Note who wrote an artifact, for the reads to come in this process and, through the index, in others."""
+    """Note who wrote an artifact, for the reads to come in this process and, through the index, in others.
+
+    What is not telling, as a zero, is not known to others: theirs would be equal by chance.
+    """
     if identity.scope not in ("full", "none") or not span.is_valid:
         return
     made = Producer(
@@ -214,7 +250,7 @@ def remember(
     index = _the_index()
     for producer in both:
         memory.add(producer)
-        if index is not None and not producer.artifact_id.startswith("ref:"):
+        if index is not None and is_telling and not producer.artifact_id.startswith("ref:"):
             index.add(producer)
 
 
@@ -224,12 +260,23 @@ def flush() -> None:
         _index.flush()
 
 
+def flush_soon() -> None:
+    """Like ``flush``, but not again and again: many small components in a row must not wait for the disk each."""
+    global _calm_until
+    now = time.monotonic()
+    if now >= _calm_until:
+        flush()
+        _calm_until = now + _CALM_S
+
+
 def mark(value: Any, artifact_id: str, span: SpanContext) -> None:
     """Leave on a pandas frame what it was read as, so that what becomes of it can be told to derive from it.
 
     pandas hands ``attrs`` on through most transformations, also through those that change everything. It is therefore
     a hint and never an identity.
     """
+    if not stamps_files():  # pandas writes attrs into its files
+        return
     if artifacts.kind_of(value) in ("table", "array") and type(value).__module__.partition(".")[0] == "pandas":
         value.attrs[HINT] = f"{artifact_id} {format_trace_id(span.trace_id)} {format_span_id(span.span_id)}"
 
@@ -243,6 +290,22 @@ def hint(value: Any, own_id: str) -> Link | None:
         return None
     to = SpanContext(int(parts[2], 16), int(parts[3], 16), is_remote=False, trace_flags=TraceFlags(TraceFlags.SAMPLED))
     return Link(to, {names.ML_LINK_TYPE: "derived", names.ML_ARTIFACT_ID: parts[1], names.ML_LINK_EVIDENCE: "attrs"})
+
+
+def is_small_enough(path: Path) -> bool:
+    """Whether a file gets a stamp although it has to be copied for it: large ones would take too long, and the disk."""
+    try:
+        size = path.stat().st_size
+    except (OSError, ValueError):
+        return False
+    if size > MAX_STAMPED:
+        say_once(
+            ("stamp", "size"),
+            "Files of more than %d MiB get no stamp inside: they would have to be copied. The index knows them.",
+            MAX_STAMPED >> 20,
+            level=logging.DEBUG,
+        )
+    return size <= MAX_STAMPED
 
 
 def stamps_files() -> bool:

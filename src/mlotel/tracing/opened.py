@@ -5,6 +5,8 @@ from typing import Generic, TypeVar
 
 from opentelemetry import context
 
+from mlotel.errors import InvalidArgumentError
+
 T = TypeVar("T")
 
 
@@ -27,9 +29,15 @@ class Opened(Generic[T]):
         return one
 
     def take(self, frame: FrameType, key: str) -> T:
-        """The execution that ``frame`` ends; ``key`` is where the context keeps the current one."""
+        """The execution that ``frame`` ends; ``key`` is where the context keeps the current one.
+
+        Raises:
+            InvalidArgumentError: If none is open.
+        """
         if len(self._open) == 1:
             return self._open.pop(0)[1]  # not the last: another thread may have added one meanwhile
+        if not self._open:
+            raise InvalidArgumentError("__exit__() was called, and nothing is open. Leave it to a with statement.")
         wanted = id(frame)
         found = [entry for entry in self._open if entry[0] == wanted]
         if not found:

@@ -191,11 +191,18 @@ def verify(stamp: Stamp, *, file: Identity | None = None, content: Identity | No
         else:
             differences.append(
                 f"The {subject} is not what {stamp.component or 'its producer'} wrote: its id is {_short(found.id)}, "
-                f"not {_short(claimed)}."
+                f"not {_short(claimed)}.{_on_columns(stamp, found) if subject == 'content' else ''}"
             )
     if open_questions:
         return Verdict("unknown", reason=open_questions[-1])
     return Verdict("stale", reason=differences[-1])
+
+
+def _on_columns(stamp: Stamp, content: Identity) -> str:
+    """What may explain a difference without anybody's meddling: libraries differ in what they keep as a column."""
+    if stamp.schema_hash is None or content.schema_hash in (None, stamp.schema_hash):
+        return ""
+    return " Its columns or their types are not those that were written, or another library reads them otherwise."
 
 
 def _embedded(path: AnyPath) -> Stamp | None:

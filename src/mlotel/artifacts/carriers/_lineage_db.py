@@ -151,12 +151,13 @@ class Connection:
             ).fetchall()
         return rows
 
-    def latest_called(self, name: str, component: str) -> tuple[Any, ...] | None:
-        """The newest row of what a component wrote under a name, its id first."""
+    def latest_called(self, name: str, component: str, uri: str | None) -> tuple[Any, ...] | None:
+        """The newest row of what a component wrote under a name, to an address if there is one, its id first."""
         with self._working():
             row: tuple[Any, ...] | None = self._raw.execute(
-                f"SELECT {_COLUMNS} FROM producer WHERE name = ? AND component = ? ORDER BY written_ns DESC LIMIT 1",
-                (name, component),
+                f"SELECT {_COLUMNS} FROM producer WHERE name = ? AND component = ? AND uri IS coalesce(?, uri) "
+                "ORDER BY written_ns DESC LIMIT 1",
+                (name, component, uri),
             ).fetchone()
         return row
 

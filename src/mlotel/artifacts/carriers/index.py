@@ -13,6 +13,7 @@ corrupt. A corrupt file is set aside as ``lineage.db.corrupt`` and the index beg
 
 import atexit
 import os
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -134,14 +135,24 @@ class Index:
         found += filter(None, (_from_row(artifact_id, row) for row in rows))
         return max(found, key=lambda producer: producer.written_ns, default=None)
 
-    def latest(self, name: str, component: str) -> Producer | None:
-        """The latest known write by ``component`` of whatever it calls ``name``; None where there is none."""
+    def latest(self, name: str, component: str, *, uri: str | None = None) -> Producer | None:
+        """The latest known write by ``component`` of whatever it calls ``name``; None where there is none.
+
+        Args:
+            name: Name of the artifact.
+            component: Name of the component.
+            uri: Where it lies; None for anywhere.
+        """
         if not self.is_on:
             return None
         with self._list_lock:
-            own = [entry for entry in self._pending if entry.name == name and entry.component == component]
+            own = [
+                entry
+                for entry in self._pending
+                if entry.name == name and entry.component == component and (uri is None or entry.uri == uri)
+            ]
         found = [replace(entry, evidence="index") for entry in own]
-        row: tuple[Any, ...] | None = self._do(lambda connection: connection.latest_called(name, component), None)
+        row: tuple[Any, ...] | None = self._do(lambda connection: connection.latest_called(name, component, uri), None)
         if row is not None and isinstance(row[0], str):
             found += filter(None, (_from_row(row[0], row[1:]),))
         return max(found, key=lambda producer: producer.written_ns, default=None)
@@ -364,10 +375,28 @@ def _each(name: str) -> None:
         getattr(index, name)()
 
 
+class _Anchor:
+    """What multiprocessing's list of things to do after a fork refers to weakly."""
+
+
+_anchor = _Anchor()
+_is_known_to_multiprocessing = False
+
+
+def _after_fork_in_child() -> None:
+    global _is_known_to_multiprocessing
+    _each("_after_fork_in_child")
+    util: Any = sys.modules.get("multiprocessing.util")
+    if util is not None and not _is_known_to_multiprocessing:
+        # A multiprocessing child forgets the finalizers it inherited, then calls these, and leaves by os._exit().
+        util.register_after_fork(_anchor, lambda _: util.Finalize(None, _at_exit, exitpriority=-100))
+        _is_known_to_multiprocessing = True
+
+
 atexit.register(_at_exit)
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(
         before=lambda: _each("_before_fork"),
         after_in_parent=lambda: _each("_after_fork_in_parent"),
-        after_in_child=lambda: _each("_after_fork_in_child"),
+        after_in_child=_after_fork_in_child,
     )

@@ -9,8 +9,8 @@ mlotel and out of it again:
 - off again: the body of a decorated function, the code of a check, and the library's function.
 
 Time is processor time of the thread, so other work on the machine does not count. The whole is the processor time of
-a process from the end of its imports to its exit. The bound is for ``train``, which does nine tenths of the work: to
-set up OpenTelemetry costs each process the same tenth of a second, of which a program that ends after one has more.
+a process from the end of its imports to its exit. ``train`` does nine tenths of the work. To set up OpenTelemetry costs
+each process the same tenth of a second, so the three together pay it three times: that row is there to be brought down.
 
 Run it alone with ``python bench/flights.py``.
 """
@@ -209,14 +209,26 @@ def share(found: dict[str, float]) -> float:
     return found["mlotel_s"] / found["cpu_s"]
 
 
+def whole(found: dict[str, dict[str, float]]) -> dict[str, float]:
+    """The three programs as one."""
+    return {name: sum(program[name] for program in found.values()) for name in next(iter(found.values()))}
+
+
 def run(quick: bool) -> list[tuple[str, float, float, bool]]:
-    """One row: name, share of the processor time, bound, whether it holds. All rows, for the bound is meant for those.
+    """Two rows: name, share of the processor time, bound, whether it holds. All rows, for the bound is meant for those.
 
     Args:
         quick: One run; else the median of three.
     """
-    found = statistics.median(share(measure()["train"]) for _ in range(1 if quick else 3))
-    return [("flights: share of train's processor time inside mlotel", found, BOUND, found <= BOUND)]
+    runs = [measure() for _ in range(1 if quick else 3)]
+    rows = []
+    for name, shares in (
+        ("flights: share of train's processor time inside mlotel", [share(found["train"]) for found in runs]),
+        ("flights: the same of all three programs, three starts", [share(whole(found)) for found in runs]),
+    ):
+        median = statistics.median(shares)
+        rows.append((name, median, BOUND, median <= BOUND))
+    return rows
 
 
 if __name__ == "__main__":

@@ -592,3 +592,35 @@ def test_a_newer_artifact_of_the_same_name_makes_an_input_stale(capture):
     [reason] = capture.span("component use").attributes["ml.component.staleness"]
     assert reason.startswith("a newer x was written ")
     assert capture.metric("ml.data.stale", ml_component_name="use") == 1
+
+
+@pytest.mark.parametrize(("algorithm", "digits"), [("sha256", 64), ("blake3", 64), ("XXH3", 32)])
+def test_ids_for_audits(capture, monkeypatch, tmp_path, algorithm, digits):
+    """``MLOTEL_HASH`` chooses the hash of all recorded artifacts, and their edges stay."""
+    monkeypatch.setenv("MLOTEL_HASH", algorithm)
+    path = tmp_path / "a.txt"
+    path.write_text("a")
+    with mlotel.component("c") as c:
+        c.write(FRAME, name="x")
+        c.write(path)
+        c.read(FRAME.copy(), name="x")
+
+    scheme, _, found = capture.span("write x").attributes["ml.artifact.id"].partition(":")
+    assert (scheme, len(found)) == (algorithm.lower(), digits)
+    assert capture.span("write a.txt").attributes["ml.artifact.id"].startswith(f"{algorithm.lower()}:")
+    assert capture.span("write x").attributes["ml.artifact.digest.scope"] == "full"
+    assert_link(capture, capture.span("read x"), capture.span("write x"))
+
+
+def test_an_unknown_hash_is_said_once(capture, monkeypatch, caplog):
+    """What cannot be used is named with the way out, and artifacts are recorded all the same."""
+    monkeypatch.setenv("MLOTEL_HASH", "md5")
+    with mlotel.component("c") as c:
+        c.write([1], name="x")
+        c.write([2], name="y")
+
+    assert capture.span("write x").attributes["ml.artifact.id"].startswith("xxh3:")
+    [line] = [record.getMessage() for record in caplog.records]
+    assert line.startswith(
+        "MLOTEL_HASH cannot be used: identify() got algorithm='md5'. Use one of xxh3, blake3, sha256."
+    )

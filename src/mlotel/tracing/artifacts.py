@@ -12,9 +12,10 @@ from opentelemetry.context import Context
 from opentelemetry.trace import Link, Span, SpanContext, format_span_id, format_trace_id
 
 from mlotel import _clock, _current, artifacts, metrics
-from mlotel._guard import guard
+from mlotel._guard import guard, say_once
 from mlotel.artifacts import carriers
 from mlotel.artifacts.evidence import Producer
+from mlotel.errors import InvalidArgumentError
 from mlotel.semconv import attributes as names
 from mlotel.semconv import metrics as specs
 from mlotel.semconv import spans
@@ -56,6 +57,16 @@ new_digits: Callable[[], str] = _random_digits
 
 this_process: Callable[[], str] = _process
 """Host and process, for addresses; ``mlotel.testing`` replaces it."""
+
+
+def identity_of(value: Any) -> Identity:
+    """Identity by the hash that ``MLOTEL_HASH`` names: xxh3, or blake3 or sha256 where ids must not be forged."""
+    algorithm = os.environ.get("MLOTEL_HASH", "").strip().lower() or "xxh3"
+    try:
+        return artifacts.identify(value, algorithm=algorithm)
+    except InvalidArgumentError as error:
+        say_once(("hash", algorithm), "MLOTEL_HASH cannot be used: %s Until then xxh3 is.", error)
+        return artifacts.identify(value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +142,7 @@ def record(
         span = start_span(span_name(word, name), ctx, found, start_ns)
         made = lineage.stamp(span.get_span_context(), content, component=component, run_id=run_id, name=name)
         carriers.embed(path, made)
-    identity = _remote() if isinstance(place, str) else artifacts.identify(path if path is not None else value)
+    identity = _remote() if isinstance(place, str) else identity_of(path if path is not None else value)
     about: dict[str, AttributeValue] = {
         names.ML_ARTIFACT_ID: identity.id,
         names.ML_ARTIFACT_DIGEST_SCOPE: identity.scope,

@@ -9,6 +9,7 @@ from mlotel import _current, artifacts
 from mlotel._guard import guard
 from mlotel.semconv import attributes as names
 from mlotel.tracing import lineage
+from mlotel.tracing.artifacts import identity_of
 from mlotel.tracing.components import Component
 from mlotel.tracing.scope import Scope
 
@@ -40,7 +41,7 @@ def record_file(
             return
         component = found[0]
         place = os.fsdecode(os.fspath(place))
-        content = None if value is None else artifacts.identify(value)
+        content = None if value is None else identity_of(value)
         recorded = component._record(
             role,
             place,

@@ -20,7 +20,17 @@ from mlotel.semconv import metrics as specs
 from mlotel.semconv import spans
 from mlotel.tracing import attributes, lineage, usage
 from mlotel.tracing.arguments import refuse_unknown, require_choice, require_name, require_text, shown
-from mlotel.tracing.artifacts import TYPES, Recorded, Role, count_rows_of, default_name, labels_in, record, staleness
+from mlotel.tracing.artifacts import (
+    TYPES,
+    Recorded,
+    Role,
+    count_rows_of,
+    default_name,
+    identity_of,
+    labels_in,
+    record,
+    staleness,
+)
 from mlotel.tracing.capture import Captured, PathWatch, Signature, arguments_of, members, result_of
 from mlotel.tracing.checks import BoundCheck, identifier, run_checks
 from mlotel.tracing.code import name_of_frame
@@ -346,7 +356,7 @@ class Component:
             if value is None:
                 continue
             with guard("look at an input again"):
-                now = artifacts.identify(value)
+                now = identity_of(value)
                 if now.scope == "full" and now.id != recorded.identity.id:
                     self._record("mutated", value, recorded.name, earlier=recorded)
 

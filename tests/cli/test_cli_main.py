@@ -280,10 +280,10 @@ def test_a_closed_standard_output_is_no_error(store):
 def test_ctrl_c_is_status_130(tmp_path):
     """An interrupt ends it without a traceback."""
     script = (
-        "import os, signal, sys\n"
+        "import os, signal, sys, time\n"
         "from mlotel import cli\n"
         "from mlotel.cli import runs\n"
-        "runs.run = lambda args: os.kill(os.getpid(), signal.SIGINT)\n"
+        "runs.run = lambda args: os.kill(os.getpid(), signal.SIGINT) or time.sleep(30)\n"  # it may come a moment later
         "sys.exit(cli.main(['runs']))\n"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)

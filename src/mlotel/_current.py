@@ -1,5 +1,7 @@
 """What the running code belongs to: the current run and the current component, kept in OpenTelemetry's context."""
 
+import contextlib
+from collections.abc import Iterator
 from typing import Protocol
 
 from opentelemetry import baggage, context
@@ -10,6 +12,9 @@ from mlotel.semconv.attributes import ML_RUN_ID
 RUN = context.create_key("mlotel-run")
 COMPONENT = context.create_key("mlotel-component")
 RUN_ID_BAGGAGE = ML_RUN_ID
+
+_SILENCE = (_SUPPRESS_INSTRUMENTATION_KEY, "suppress_instrumentation")
+"""What ``suppress_instrumentation()`` sets: the key that the API creates and, for older code, the plain word."""
 
 
 class HasRunId(Protocol):
@@ -46,11 +51,25 @@ def component_name(ctx: Context | None = None) -> str | None:
 
 
 def silent() -> Context:
-    """The current context, with nothing to be recorded in it."""
-    return context.set_value(_SUPPRESS_INSTRUMENTATION_KEY, True)
+    """The current context, with nothing to be recorded in it: what ``suppress_instrumentation()`` makes current."""
+    # That function is in opentelemetry.instrumentation.utils, which takes longer to import than the SDK's spans: it
+    # loads wrapt, which loads asyncio.
+    ctx = context.get_current()
+    for key in _SILENCE:
+        ctx = context.set_value(key, True, ctx)
+    return ctx
+
+
+@contextlib.contextmanager
+def silence() -> Iterator[None]:
+    """``suppress_instrumentation()`` for our own code; see ``silent``."""
+    token = context.attach(silent())
+    try:
+        yield
+    finally:
+        context.detach(token)
 
 
 def is_suppressed(ctx: Context) -> bool:
     """Whether the host asked for silence with ``suppress_instrumentation()``."""
-    # opentelemetry.instrumentation.utils sets the key that the API creates and, for older code, the plain word.
-    return bool(ctx.get(_SUPPRESS_INSTRUMENTATION_KEY) or ctx.get("suppress_instrumentation"))
+    return any(ctx.get(key) for key in _SILENCE)

@@ -9,10 +9,11 @@ a plugin is imported when it is asked for. One that cannot be imported is said o
 import functools
 import importlib
 import importlib.util
+import os
 import pkgutil
 import sys
 from collections.abc import Mapping
-from importlib.machinery import ModuleSpec
+from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
 from typing import TYPE_CHECKING
 
@@ -106,13 +107,42 @@ def _foreign(folder: str) -> Mapping[str, "EntryPoint"]:
 @functools.lru_cache(maxsize=64)
 def _entry_points(folder: str, path: tuple[str, ...]) -> Mapping[str, "EntryPoint"]:
     """Entry points of other distributions; looked up again when ``sys.path`` has changed since."""
-    from importlib import metadata  # 15 ms that most programs never need
+    if not _may_offer_plugins(path):
+        return {}
+    from importlib import metadata  # slow to import, and slow to read all that is installed
 
     found: dict[str, EntryPoint] = {}
     for entry in metadata.entry_points(group=f"mlotel.{folder}"):
         if _owner(entry) != "mlotel":
             found.setdefault(entry.name, entry)
     return found
+
+
+@functools.lru_cache(maxsize=8)
+def _may_offer_plugins(path: tuple[str, ...]) -> bool:
+    """Whether anything that is installed may have an entry point in one of our groups; mostly nothing has."""
+    if any(finder is not PathFinder and hasattr(finder, "find_distributions") for finder in sys.meta_path):
+        return True  # distributions that are not in folders
+    for folder in dict.fromkeys(path):
+        try:
+            with os.scandir(folder or ".") as entries:
+                found = [entry.name for entry in entries]
+        except NotADirectoryError:  # an archive
+            return True
+        except OSError:
+            continue
+        for name in found:
+            if name.endswith(".egg"):
+                return True
+            if not name.endswith((".dist-info", ".egg-info")):
+                continue
+            try:
+                with open(f"{folder or '.'}/{name}/entry_points.txt", "rb") as file:  # noqa: PTH123 - hundreds of them
+                    if b"[mlotel." in file.read():
+                        return True
+            except OSError:  # most distributions have none
+                continue
+    return False
 
 
 def _owner(entry: "EntryPoint") -> str:

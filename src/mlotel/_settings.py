@@ -26,11 +26,13 @@ class Settings:
 
 
 current = Settings()
+captures_files = False
+"""Whether a library is instrumented, and files may be read and written of which nobody speaks."""
 _disabled: bool | None = None
 
 
 def is_disabled() -> bool:
-    """Whether ``MLOTEL_DISABLED`` or ``OTEL_SDK_DISABLED`` was set at first use."""
+    """Whether ``MLOTEL_DISABLED`` or ``OTEL_SDK_DISABLED`` was set at first use, or this is a subinterpreter."""
     global _disabled
     if _disabled is None:
         _disabled = why_disabled() is not None
@@ -38,8 +40,22 @@ def is_disabled() -> bool:
 
 
 def why_disabled() -> str | None:
-    """The variable that switches everything off; None when none does."""
+    """What switches everything off, for people; None when nothing does."""
     if os.environ.get("MLOTEL_DISABLED", "").strip().lower() in ("true", "1", "yes", "on"):
-        return "MLOTEL_DISABLED"
+        return "MLOTEL_DISABLED=true"
     # OpenTelemetry's specification lets nothing but this word mean true.
-    return "OTEL_SDK_DISABLED" if os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true" else None
+    if os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
+        return "OTEL_SDK_DISABLED=true"
+    return "subinterpreters cannot have background threads" if _is_subinterpreter() else None
+
+
+def _is_subinterpreter() -> bool:
+    """Whether this is another interpreter of the process: its end aborts the process while a thread of it is alive."""
+    try:
+        import _interpreters as interpreters  # type: ignore[import-not-found]  # Python 3.13 and later
+    except ImportError:
+        try:
+            import _xxsubinterpreters as interpreters  # type: ignore[import-not-found]  # before
+        except ImportError:
+            return False
+    return bool(interpreters.get_current() != interpreters.get_main())

@@ -175,7 +175,7 @@ def _replacements(
 ) -> Iterator[tuple[ModuleType, str, Any]]:
     """What depends on the machine or on chance, and what comes instead."""
     from mlotel.artifacts import _refs
-    from mlotel.tracing import artifacts, audit, context, lineage, runs, usage
+    from mlotel.tracing import artifacts, audit, context, held, lineage, runs, usage
 
     run_ids, ref_ids, cpu = count(1), count(1), Clock(now_ns=0)
     yield _clock, "wall_ns", clock.look
@@ -188,6 +188,8 @@ def _replacements(
     yield audit, "libraries", dict  # which are loaded depends on the tests before
     yield artifacts, "this_process", lambda: "localhost/1"
     yield lineage, "memory", lineage.Memory()
+    yield lineage, "is_test", True
+    yield held, "waits", lambda: False
     yield lineage, "open_index", lambda: None  # tests neither read nor write the user's index
     yield lineage, "_index", None
     yield lineage, "_is_index_open", False
@@ -203,7 +205,8 @@ def capturing(*, capture_values: bool = False, redact: Callable[[str], str] | No
     """Keep in memory what mlotel records meanwhile, whatever providers are set, and send it nowhere.
 
     What surrounds it, a current span, a ``TRACEPARENT`` in the environment or an artifact that was written earlier,
-    does not reach inside.
+    does not reach inside. Files that are written meanwhile say that a test has written them: inside they are known
+    again, and elsewhere nobody believes them.
 
     Args:
         capture_values: As in ``mlotel.configure``.

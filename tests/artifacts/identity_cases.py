@@ -15,6 +15,10 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pyarrow as pa
+import scipy.sparse
+from sklearn.linear_model import LinearRegression, Ridge
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from mlotel import artifacts
 
@@ -189,6 +193,33 @@ def with_byte(position: int) -> bytes:
 
 BYTE_POSITIONS = {"start": 0, "middle": len(CONTENT) // 2, "end": len(CONTENT) - 1}
 
+
+def sparse_array(**changed: Any) -> Any:
+    """A diagonal of 100 numbers, with others in some rows."""
+    values = np.arange(1.0, 101.0)
+    for row, value in changed.items():
+        values[int(row[1:])] = value
+    return scipy.sparse.csr_array((values, (np.arange(100), np.arange(100))), shape=(100, 100))
+
+
+def model(position: int | None = None, **params: Any) -> Any:
+    """A fitted pipeline; with a position, trained on data with one other cell."""
+    data = np.sin(np.arange(200.0)).reshape(100, 2)
+    if position is not None:
+        data[position, 0] += 1
+    return make_pipeline(StandardScaler(), Ridge(**params)).fit(data, data[:, 1] * 2 + 1)
+
+
+def folder(name: str = "b", **changed: bytes) -> Path:
+    """A folder with three files and a folder."""
+    place = Path(tempfile.mkdtemp())
+    files = {"a": b"first", name: b"middle", "z": b"last", **changed}
+    (place / "below").mkdir()
+    for file, content in files.items():
+        (place / file).write_bytes(content)
+    return place
+
+
 CASES: dict[str, Case] = {
     "pandas": table_case(to_pandas, lambda frame: frame.astype({"number": "float32"})),
     "polars": table_case(to_polars, lambda frame: frame.cast({"number": pl.Float32})),
@@ -296,6 +327,49 @@ CASES: dict[str, Case] = {
             "one more": lambda: with_item("more", None),
         },
         dict,
+    ),
+    "sparse array": Case(
+        sparse_array,
+        {
+            "changed at the start": lambda: sparse_array(r0=-1.0),
+            "changed in the middle": lambda: sparse_array(r50=-1.0),
+            "changed at the end": lambda: sparse_array(r99=-1.0),
+            "reordered": lambda: sparse_array()[::-1],
+            "retyped": lambda: sparse_array().astype("float32"),
+            "a zero more": lambda: scipy.sparse.csr_array(
+                (np.append(np.arange(1.0, 101.0), 0.0), (np.append(np.arange(100), 0), np.append(np.arange(100), 1)))
+            ),
+            "dense": lambda: sparse_array().toarray(),
+            "wider": lambda: scipy.sparse.hstack([sparse_array(), scipy.sparse.csr_array((100, 1))]),
+        },
+        lambda: scipy.sparse.csr_array((0, 0)),
+    ),
+    "model": Case(
+        model,
+        {
+            "trained with another cell at the start": lambda: model(0),
+            "trained with another cell in the middle": lambda: model(50),
+            "trained with another cell at the end": lambda: model(99),
+            "of another parameter": lambda: model(alpha=2.0),
+            "of another type": lambda: make_pipeline(StandardScaler(), LinearRegression()).fit([[0.0], [1.0]], [0, 1]),
+            "a step renamed": lambda: Pipeline([("scale", model()[0]), ("ridge", model()[1])]),
+            "reordered": lambda: Pipeline([("ridge", model()[1]), ("standardscaler", model()[0])]),
+            "its last step": lambda: model()[1],
+        },
+        lambda: make_pipeline(StandardScaler(), Ridge()),
+    ),
+    "folder": Case(
+        folder,
+        {
+            "changed at the start": lambda: folder(a=b"First"),
+            "changed in the middle": lambda: folder(b=b"other"),
+            "changed at the end": lambda: folder(z=b"lasT"),
+            "renamed": lambda: folder("c"),
+            "reordered": lambda: folder(a=b"last", z=b"first"),
+            "longer": lambda: folder(more=b""),
+            "one file": lambda: folder() / "a",
+        },
+        lambda: Path(tempfile.mkdtemp()),
     ),
 }
 

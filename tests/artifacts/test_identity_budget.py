@@ -76,6 +76,18 @@ def test_a_sampled_file(tmp_path):
     assert artifacts.identify(other, budget_s=0).id != sampled.id
 
 
+def test_a_file_of_holes_keeps_to_the_budget(tmp_path):
+    """A file that says it is 1 TiB long, with nothing in it, is given up in time and sampled."""
+    path = tmp_path / "holes"
+    with path.open("wb") as file:
+        file.truncate(1 << 40)
+    before = time.thread_time()
+    sampled = artifacts.identify(path, budget_s=0.3)
+
+    assert (sampled.scope, sampled.size) == ("sampled", 1 << 40)
+    assert time.thread_time() - before < 2
+
+
 def test_a_sample_is_cheap():
     """Sampling takes a small part of the time that the whole takes."""
     values = [f"text {i}" for i in range(4 * N)]

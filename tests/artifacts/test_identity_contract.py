@@ -2,6 +2,8 @@
 
 import json
 import os
+import pickle
+import shutil
 import struct
 import subprocess
 import sys
@@ -9,10 +11,15 @@ import tempfile
 from collections import defaultdict
 from pathlib import Path
 
+import joblib
 import numpy as np
 import pandas as pd
+import polars as pl
 import pyarrow as pa
+import pyarrow.feather as feather
+import pyarrow.parquet as pq
 import pytest
+import scipy.sparse
 import xxhash
 from identity_cases import CASES, all_ids
 
@@ -63,6 +70,76 @@ def test_audit_algorithms_tell_the_same_values_apart(name, algorithm):
     assert one == two != other
     scheme, digits = one.split(":")
     assert (scheme, len(digits)) == (algorithm, 64)
+
+
+def through(write, read):
+    """What comes back from a file."""
+
+    def there_and_back(value, path):
+        write(value, path)
+        return read(path)
+
+    return there_and_back
+
+
+def archived(path):
+    with np.load(path) as archive:
+        return archive["arr_0"]
+
+
+PICKLE = through(lambda value, path: path.write_bytes(pickle.dumps(value)), lambda p: pickle.loads(p.read_bytes()))
+JOBLIB = through(joblib.dump, joblib.load)
+NUMPY = through(
+    lambda value, path: np.save(path.with_suffix(".npy"), value),
+    lambda path: np.load(path.with_suffix(".npy"), allow_pickle=True),
+)
+FORMATS = {
+    "pandas": {
+        "parquet": through(lambda frame, path: frame.to_parquet(path), pd.read_parquet),
+        "feather": through(lambda frame, path: frame.to_feather(path), pd.read_feather),
+        "pickle": PICKLE,
+    },
+    "polars": {
+        "parquet": through(lambda frame, path: frame.write_parquet(path), pl.read_parquet),
+        "ipc": through(lambda frame, path: frame.write_ipc(path), pl.read_ipc),
+    },
+    "arrow": {
+        "parquet": through(pq.write_table, pq.read_table),
+        "feather": through(feather.write_feather, feather.read_table),
+    },
+    "series": {"pickle": PICKLE},
+    "array": {
+        "npy": NUMPY,
+        "npz": through(
+            lambda value, path: np.savez(path.with_suffix(".npz"), value), lambda p: archived(p.with_suffix(".npz"))
+        ),
+        "joblib": JOBLIB,
+    },
+    "structured array": {"npy": NUMPY, "pickle": PICKLE},
+    "object array": {"npy": NUMPY, "pickle": PICKLE},
+    "string array": {"npy": NUMPY},
+    "bytes": {"file": through(lambda value, path: path.write_bytes(value), Path.read_bytes)},
+    "file": {"copy": through(shutil.copy, lambda path: path)},
+    "value": {"pickle": PICKLE, "joblib": JOBLIB},
+    "sparse array": {
+        "npz": through(
+            lambda value, path: scipy.sparse.save_npz(path.with_suffix(".npz"), value),
+            lambda path: scipy.sparse.load_npz(path.with_suffix(".npz")),
+        ),
+        "pickle": PICKLE,
+    },
+    "model": {"pickle": PICKLE, "joblib": JOBLIB},
+    "folder": {"copy": through(shutil.copytree, lambda path: path)},
+}
+
+
+@pytest.mark.parametrize(("name", "form"), [(name, form) for name in CASES for form in FORMATS[name]])
+def test_what_comes_back_from_a_file_is_the_same_artifact(name, form, tmp_path):
+    """Every kind survives the formats that its values are kept in."""
+    value = CASES[name].make()
+    back = FORMATS[name][form](value, tmp_path / "there")
+
+    assert artifacts.identify(back).id == artifacts.identify(value).id
 
 
 @pytest.fixture(scope="module")

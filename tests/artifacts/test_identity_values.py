@@ -237,6 +237,29 @@ def test_collections_that_hold_themselves():
     assert identify(loop) != identify(other)
 
 
+@pytest.mark.parametrize("wrap", [lambda array: array, lambda array: pd.DataFrame({"a": array})])
+def test_object_arrays_that_hold_themselves(wrap):
+    """Arrays and columns of objects with a cycle in them end too, with a content id or with none."""
+
+    def made(last):
+        array = np.empty(2, dtype=object)
+        inner = [1]
+        inner.append(inner)
+        array[:] = [inner, last]
+        return wrap(array)
+
+    def itself():
+        array = np.empty(1, dtype=object)
+        array[0] = array
+        return wrap(array)
+
+    one, two, other = (artifacts.identify(made(last)) for last in (1, 1, 2))
+    assert one.scope in ("full", "none")
+    if one.scope == "full":
+        assert one.id == two.id != other.id
+    assert artifacts.identify(itself()).scope in ("full", "none")
+
+
 def test_a_part_used_twice_is_no_cycle():
     """The same list in two places is two equal lists."""
     part = [1, 2]

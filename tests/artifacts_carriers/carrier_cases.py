@@ -31,6 +31,7 @@ STAMP = Stamp(
     uri="file://host/data/flights",
     schema_hash="0" * 32,
     created_ns=1_700_000_000_000_000_000,
+    data_id="xxh3:" + "d" * 32,  # of some file: one that is given stays as it is
 )
 OTHER = replace(STAMP, component="another", run_id="run-80000", content_id="sha256:" + "ab" * 32)
 

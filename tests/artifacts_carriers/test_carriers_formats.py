@@ -104,7 +104,7 @@ def test_the_files_own_id_is_never_inside_it(one_each, path):
     assert carriers.embed(path, replace(STAMP, file_id="xxh3:" + "1" * 32))
     assert carriers.stamp_of(path) == (STAMP, "embedded")
 
-    refused(path, replace(STAMP, content_id=None, file_id="xxh3:" + "1" * 32))
+    refused(path, replace(STAMP, content_id=None, data_id=None, file_id="xxh3:" + "1" * 32))
 
 
 def test_what_is_not_content_stays_too(one_each, path):
@@ -275,7 +275,8 @@ def test_an_edit_that_cannot_be_read_back_is_thrown_away(tmp_path):
     case.make(path)
     png = _plugins.load("artifacts.carriers", "png")
 
-    assert not _files.write_stamp("png", path, STAMP, png._find, lambda view, text: [(0, view.size)])
+    unchanged = [(0, path.stat().st_size)]
+    assert not _files.write_stamp("png", path, STAMP, png._find, lambda *_: unchanged)
     refused(path.rename(tmp_path / "x.csv"))
 
 
@@ -288,14 +289,52 @@ def test_readers_of_the_old_file_go_on(one_each, path):
         assert file.read() == before[10:]
 
 
+def test_the_digest_of_the_rest_knows_no_stamp(case, path):
+    """Without a stamp, with one and with another one, the rest of the file has the same digest, by every hash."""
+
+    def digests():
+        return [carriers.data_id(path, scheme=scheme) for scheme in ("xxh3", "sha256")]
+
+    before = digests()
+    assert carriers.embed(path, STAMP)
+    assert digests() == before
+    assert carriers.embed(path, OTHER)
+    assert digests() == before
+    assert None not in before
+
+
+def test_a_stamp_says_what_it_was_told(one_each, path):
+    """Embedding claims nothing by itself: a stamp that was copied from another file does not hold for this one."""
+    assert carriers.embed(path, replace(STAMP, data_id=None))
+    assert carriers.stamp_of(path)[0].data_id is None
+    assert carriers.verify(carriers.stamp_of(path)[0], path=path).status == "unknown"
+    assert carriers.embed(path, STAMP)
+    assert carriers.verify(carriers.stamp_of(path)[0], path=path).status == "stale"
+    assert carriers.embed(path, replace(STAMP, data_id=carriers.data_id(path)))
+    assert carriers.verify(carriers.stamp_of(path)[0], path=path).status == "matches"
+
+
+def test_the_digest_of_the_rest_knows_every_byte(one_each, path):
+    """One bit that was changed anywhere outside of the stamp makes another digest, or a file that is none."""
+    whole = path.read_bytes()
+    before = carriers.data_id(path)
+    for place in range(0, len(whole), max(1, len(whole) // 300)):
+        changed = bytearray(whole)
+        changed[place] ^= 1
+        path.write_bytes(changed)
+        assert carriers.data_id(path) != before, place
+
+
 def test_no_library_is_loaded(one_each, path):
     """Stamps are read and written without the library of the format."""
     program = (
         "import sys\n"
         "from mlotel.artifacts import carriers\n"
-        f"stamp = carriers.Stamp({STAMP.traceparent!r}, content_id={STAMP.content_id!r})\n"
+        f"stamp = carriers.Stamp({STAMP.traceparent!r}, data_id=carriers.data_id(sys.argv[1]))\n"
         "assert carriers.embed(sys.argv[1], stamp)\n"
-        "assert carriers.stamp_of(sys.argv[1]) == (stamp, 'embedded')\n"
+        "stamp, evidence = carriers.stamp_of(sys.argv[1])\n"
+        "assert evidence == 'embedded'\n"
+        "assert carriers.verify(stamp, path=sys.argv[1]).status == 'matches'\n"
         "heavy = {'numpy', 'pyarrow', 'polars', 'pandas', 'safetensors', 'onnx', 'PIL', 'opentelemetry', 'sqlite3'}\n"
         "assert not heavy & set(sys.modules), heavy & set(sys.modules)\n"
     )

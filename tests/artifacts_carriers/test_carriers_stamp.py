@@ -52,6 +52,7 @@ def test_what_stands_in_a_file():
     )
     assert set(GOOD) == {
         "version", "traceparent", "content_id", "component", "run_id", "name", "uri", "schema_hash", "created_ns",
+        "data_id",
     }  # fmt: skip
 
 
@@ -82,7 +83,7 @@ def test_any_text_fits(component, run_id, name, uri):
 
 def test_producers_become_stamps_and_back():
     """A stamp holds what is known of a producer, and says it as a claim about the id that matched."""
-    stamp = Stamp.of(MADE, schema_hash="0" * 32)
+    stamp = Stamp.of(MADE, content_id=MADE.artifact_id, data_id=STAMP.data_id, schema_hash="0" * 32)
 
     assert stamp == STAMP
     assert stamp.producer("embedded") == replace(MADE, evidence="embedded")
@@ -125,9 +126,11 @@ WRONG = {
         "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01\n",
         "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-more",
     ],
-    "content_id": [None, 5, "", "xxh3:", "xxh3:" + "0" * 31, "xxh3:" + "g" * 32, "md5:" + "0" * 32, "ref:" + "0" * 32,
+    "content_id": [5, "", "xxh3:", "xxh3:" + "0" * 31, "xxh3:" + "g" * 32, "md5:" + "0" * 32, "ref:" + "0" * 32,
                    "sha256:" + "0" * 32, "xxh3:" + "0" * 32 + "\n", ["xxh3:" + "0" * 32]],
     "file_id": [5, "", "partial:" + "0" * 32],
+    "data_id": [5, "", "partial:" + "0" * 32, "xxh3:" + "0" * 31],
+    "is_test": [None, 0, 1, "true", []],
     "schema_hash": [5, "", "0" * 31, "0" * 33],
     "component": [5, "", {}, [], True, "x" * 257, "a\nb", "\x00", "\x1b[2J", "\u202e"],
     "run_id": [5, "", "x" * 257, "\x7f"],

@@ -100,7 +100,8 @@ def test_runs_as_json(spool, run):
     trace_ids = whole.pop("trace_ids")
     assert whole == {
         "id": RUN, "pipeline": "flight-delays", "status": "ok", "start": "2026-01-05T12:00:00.000000Z",
-        "end": "2026-01-05T12:00:44.900000Z", "duration_s": 44.9, "steps": 12, "failed_steps": 0, "failed_checks": 1,
+        "end": "2026-01-05T12:00:44.900000Z", "last_seen": None, "duration_s": 44.9,
+        "steps": 12, "failed_steps": 0, "failed_checks": 1,
         "outputs": ["metrics.json"],
     }  # fmt: skip
     assert [len(trace_id) for trace_id in trace_ids] == [32]
@@ -263,8 +264,8 @@ def test_show_as_json_has_every_documented_key(spool, run):
 
     shown = json.loads(out)
     assert set(shown) == {
-        "id", "pipeline", "status", "start", "end", "duration_s", "trace_ids", "experiment", "params", "tags",
-        "resource", "nodes", "events",
+        "id", "pipeline", "status", "start", "end", "last_seen", "duration_s", "trace_ids", "experiment", "params",
+        "tags", "resource", "nodes", "events",
     }  # fmt: skip
     assert (shown["id"], shown["pipeline"], shown["status"]) == (RUN, "flight-delays", "ok")
     assert (shown["params"], shown["tags"]) == ({"rows": "all"}, {"team": "ops"})
@@ -277,8 +278,8 @@ def test_show_as_json_has_every_documented_key(spool, run):
         None, top["span_id"], top["span_id"], top["span_id"], train["span_id"],
     ]  # fmt: skip
     assert set(top) == {
-        "kind", "name", "trace_id", "span_id", "parent", "status", "start", "end", "duration_s", "error", "inputs",
-        "outputs", "removed", "checks", "stale", "attributes",
+        "kind", "name", "trace_id", "span_id", "parent", "status", "start", "end", "last_seen", "duration_s", "error",
+        "inputs", "outputs", "removed", "checks", "stale", "attributes",
     }  # fmt: skip
     assert clean["removed"] == {"cancelled": 8255, "missing": 1175, "outlier": 56}
     assert ingest["checks"] == [

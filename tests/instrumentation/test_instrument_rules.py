@@ -340,7 +340,7 @@ def test_captured_files_are_not_shown_to_checks(capture, csv):
         c.read(pd.read_csv(csv), name="flights")
 
     assert seen == [2]
-    assert [span.name for span in capture.spans()][:1] == ["read flights.csv"]
+    assert "read flights.csv" in [span.name for span in capture.spans()]
 
 
 @pytest.mark.lenient

@@ -1,5 +1,6 @@
 """Edges that must not be, edges that must, and files that must not be touched: what a hostile stranger tried."""
 
+import datetime
 import logging
 import multiprocessing
 import os
@@ -110,7 +111,8 @@ def test_using_a_vectorizer_does_not_change_it():
 def written(capture, work):
     with mlotel.component("make"):
         work()
-    return [dict(span.attributes) for span in capture.spans() if span.name.startswith("write ")]
+    spans = sorted(capture.spans(), key=lambda span: span.start_time)
+    return [dict(span.attributes) for span in spans if span.name.startswith("write ")]
 
 
 def test_what_was_written_in_part_is_not_said_to_be_in_the_file(capture, io, tmp_path):
@@ -138,15 +140,17 @@ def test_a_frame_without_its_index_is_what_the_file_holds(capture, io, tmp_path)
 
 
 def test_another_reading_of_the_columns_is_said(capture, io, tmp_path):
-    """polars has a column where pandas has an index: no edge by the stamp, and the doubt says what it may be."""
+    """polars has a column where pandas has an index: for other content than was written, the reason says that."""
     import polars as pl
 
     written(capture, lambda: TABLE[TABLE["a"] > 1].to_parquet(tmp_path / "t.parquet"))
     stamp, _ = carriers.stamp_of(tmp_path / "t.parquet")
-    verdict = carriers.verify(stamp, content=artifacts.identify(pl.read_parquet(tmp_path / "t.parquet")))
+    content = artifacts.identify(pl.read_parquet(tmp_path / "t.parquet"))
+    verdict = carriers.verify(stamp, content=content)
 
     assert verdict.status == "stale"
     assert verdict.reason.endswith("or another library reads them otherwise.")
+    assert carriers.verify(stamp, content=content, path=tmp_path / "t.parquet").status == "matches"
 
 
 def test_large_files_are_not_copied_for_a_stamp(capture, io, tmp_path, monkeypatch, caplog):
@@ -272,3 +276,47 @@ def test_a_file_that_is_written_through_memory_is_hashed_anew(tmp_path):
     mapped[0] = 2
 
     assert artifacts.identify(path) != before
+
+
+class Zone(datetime.tzinfo):
+    """Runs code of a user when a time in a table is looked at."""
+
+    def __init__(self, act):
+        self.act = act
+
+    def utcoffset(self, when):
+        self.act()
+
+
+def failing():
+    raise RuntimeError("not now")
+
+
+@pytest.mark.lenient
+@pytest.mark.parametrize("kind", ["raises", "changes"])
+def test_what_fails_while_it_is_hashed_makes_no_edge(capture, caplog, kind):
+    """Scope none, one debug line, and no edge to the same object when it is read: it may be another by then."""
+    inner = []
+    inner.append(datetime.datetime(2024, 1, 1, tzinfo=Zone(failing if kind == "raises" else lambda: inner.append(1))))
+    value = np.empty(1, dtype=object)
+    value[0] = inner
+    with caplog.at_level(logging.DEBUG, "mlotel"):
+        make(value, "value")
+        links = links_of_reading(capture, value, "value")
+
+    assert links == []
+    assert capture.span("write value").attributes["ml.artifact.digest.scope"] == "none"
+    assert len([line for line in caplog.records if "identify a value" in line.getMessage()]) == 1
+
+
+def test_an_unknown_object_is_itself(capture):
+    """What has no content that could be hashed is known again as long as it is the same object."""
+
+    class Own:
+        pass
+
+    value = Own()
+    make(value, "value")
+
+    [link] = links_of_reading(capture, value, "value")
+    assert link.attributes["ml.link.evidence"] == "process"

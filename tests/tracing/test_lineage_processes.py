@@ -105,6 +105,40 @@ def test_without_the_index_the_file_speaks_for_itself(tmp_path):
     assert attributes(read["read u.parquet"])["ml.artifact.content.id"] == content
 
 
+def test_the_stamp_holds_whatever_is_made_of_the_table(tmp_path):
+    """A path alone, and a library that has a column where pandas had an index, lead to the write without doubt."""
+    indexed = '    table.set_index(pd.Index(["p", "q", "r"], name="k")).to_parquet("t.parquet")\n'
+    made = program(PREPARE + indexed, tmp_path / "a", instrument=("io",), MLOTEL_INDEX="off")
+    (tmp_path / "b").mkdir()
+    shutil.move(tmp_path / "a" / "t.parquet", tmp_path / "b" / "u.parquet")
+    plain = program(TRAIN + '    c.read("u.parquet")\n', tmp_path / "b", MLOTEL_INDEX="off")
+    other = program(
+        "import polars as pl\n" + TRAIN + '    pl.read_parquet("u.parquet")\n', tmp_path / "b", instrument=("io",),
+        MLOTEL_INDEX="off",
+    )  # fmt: skip
+
+    write = made["write t.parquet"]
+    for read in (plain["read u.parquet"], other["read u.parquet"]):
+        assert_linked(read, write, "embedded", attributes(write)["ml.artifact.id"])
+        assert "ml.artifact.claim.doubt" not in attributes(read)
+    content = "ml.artifact.content.id"
+    assert attributes(other["read u.parquet"])[content] != attributes(write)[content]
+
+
+def test_what_a_test_left_is_not_believed_by_a_program(tmp_path):
+    """A file that was written under ``capturing()`` names trace 1, which is nobody's."""
+    left = """
+        import mlotel.testing
+        with mlotel.testing.capturing(), mlotel.component("tested"):
+            pd.DataFrame({"x": [1.0]}).to_parquet("t.parquet")
+        """
+    program(left, tmp_path / "a", instrument=("io",))
+    read = program(TRAIN + '    pd.read_parquet("t.parquet")\n', tmp_path / "a", instrument=("io",))["read t.parquet"]
+
+    assert read.get("links", []) == []
+    assert not {"ml.artifact.claim.doubt", "ml.artifact.producer"} & attributes(read).keys()
+
+
 def test_embedding_can_be_switched_off(tmp_path):
     """With MLOTEL_EMBED=off files hold nothing of mlotel."""
     program(PREPARE + '    table.to_parquet("t.parquet")\n', tmp_path / "a", instrument=("io",), MLOTEL_EMBED="off")

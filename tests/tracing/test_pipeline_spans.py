@@ -109,6 +109,7 @@ def test_the_start_event_goes_out_before_the_run_ends(capture):
         "ml.param.depth": 3,
         "ml.tag.t": "u",
         "code.function.name": f"{__name__}.test_the_start_event_goes_out_before_the_run_ends",
+        "ml.run.heartbeat.interval": 60.0,
     }
     span = capture.span("pipeline a")
     assert (record.trace_id, record.span_id) == (span.context.trace_id, span.context.span_id)

@@ -44,11 +44,24 @@ from typing import Any
 
 from mlotel import _guard
 from mlotel.artifacts import _dispatch, _refs
-from mlotel.artifacts._base import Hasher, OverBudget, deadline_of, state_maker
-from mlotel.artifacts._look import artifact_type, kind_of, origin, shape_of
+from mlotel.artifacts._base import Changed, Hasher, OverBudget, Unidentifiable, deadline_of, state_maker
+from mlotel.artifacts._look import artifact_type, has_content, kind_of, origin, shape_of
 from mlotel.types import Identity
 
-__all__ = ["artifact_type", "identify", "is_scalar", "kind_of", "shape_of"]
+__all__ = ["artifact_type", "has_content", "identify", "is_scalar", "kind_of", "shape_of", "tell_writer"]
+
+
+def tell_writer(value: Any, trace_id: str, span_id: str) -> None:
+    """Let an object that says what its content is know which span wrote it.
+
+    Args:
+        value: An object for which ``has_content`` is true.
+        trace_id: 32 hex digits.
+        span_id: 16 hex digits.
+    """
+    from mlotel.artifacts import content  # loaded for the first of them
+
+    content.tell_writer(value, trace_id, span_id)
 
 
 def is_scalar(value: Any) -> bool:
@@ -64,9 +77,12 @@ def is_scalar(value: Any) -> bool:
     from mlotel.artifacts import value as plain  # loaded by the first value, not by the first import of mlotel
 
     kind = type(value)
-    if kind in (bytes, bytearray):
+    if kind is bytes or kind is bytearray:
         return not value
-    return kind is not str and plain.is_plain(kind) and not plain.is_collection(kind)
+    try:
+        return kind is not str and plain.is_plain(kind) and not plain.is_collection(kind)
+    except TypeError:  # its metaclass makes the class unhashable
+        return False
 
 
 def identify(value: Any, *, algorithm: str = "xxh3", budget_s: float | None = 2.0) -> Identity:
@@ -107,4 +123,6 @@ def identify(value: Any, *, algorithm: str = "xxh3", budget_s: float | None = 2.
         raise
     except BaseException as error:  # a panic inside polars is no Exception
         _guard.report(f"identify a value of type {'.'.join(origin(type(value)))}", error, level=10)
-        return _refs.reference(value)
+        # Of what failed half-way, or changed meanwhile, not even the same object has the same content.
+        is_verdict = isinstance(error, Unidentifiable) and not isinstance(error, Changed)
+        return _refs.reference(value) if is_verdict else _refs.fresh()

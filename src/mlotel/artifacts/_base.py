@@ -32,6 +32,10 @@ class Unidentifiable(Exception):  # noqa: N818 - a verdict about a value, not a 
     """The content of a value cannot be hashed; the value gets a ``ref:`` id."""
 
 
+class Changed(Unidentifiable):
+    """A value changed while it was read; not even the same object has the same content later."""
+
+
 class OverBudget(Exception):  # noqa: N818 - a verdict about a value, not a failure
     """Hashing took longer than the budget; the value gets a sampled identity."""
 
@@ -186,6 +190,12 @@ class Hasher:
         self._flush()
         assert self._state is not None
         return self._state.digest()
+
+    def digest_of(self, data: bytes) -> bytes:
+        """Digest of a child that is given ``data`` and nothing else, without making one."""
+        state = self._new()
+        state.update(_FORMAT + data)
+        return state.digest()
 
     def identity(
         self,

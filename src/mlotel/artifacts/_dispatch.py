@@ -9,13 +9,14 @@ from typing import Any, cast
 
 from mlotel import _plugins
 from mlotel.artifacts._base import Kind
-from mlotel.artifacts._look import ancestry, is_path, kind_of, origin
+from mlotel.artifacts._look import ancestry, has_content, is_path, kind_of, origin
 from mlotel.errors import NotFoundError
 
 FOLDER = "artifacts"
 
 _NAMED_OTHERWISE = {"numpy": "array", "pyarrow": "arrow"}
-_GENERAL = frozenset({*_NAMED_OTHERWISE.values(), "buffer", "carriers", "evidence", "file", "value"})  # no libraries
+_NO_LIBRARIES = ("buffer", "carriers", "content", "evidence", "file", "value")
+_GENERAL = frozenset({*_NAMED_OTHERWISE.values(), *_NO_LIBRARIES})
 _BUFFERS = frozenset({("builtins", "bytes"), ("builtins", "bytearray"), ("builtins", "memoryview"), ("array", "array")})
 
 
@@ -23,6 +24,8 @@ def kind_for(value: Any) -> Kind | None:
     """The kind that describes a value, or None for an unknown object."""
     if is_path(value):
         return _load("file")
+    if has_content(value):
+        return _load("content")
     seen = {"builtins"}
     for ancestor in ancestry(value):
         where = origin(ancestor)

@@ -10,7 +10,7 @@ import os
 import stat
 
 from mlotel.artifacts import file
-from mlotel.artifacts._base import SAMPLE, Hasher, Unidentifiable
+from mlotel.artifacts._base import SAMPLE, Changed, Hasher, Unidentifiable
 from mlotel.types import Identity
 
 _SAMPLE_NAMES = 5 * SAMPLE  # looked at in a sampled folder in all
@@ -63,7 +63,7 @@ class _Reader:
             manifest.raw(name)
             self._entry(place, manifest)
         if _facts(path) != before:
-            raise Unidentifiable("a folder that changed while it was read")
+            raise Changed("a folder that changed while it was read")
         return manifest.digest()
 
     def _entry(self, path: str | bytes, manifest: Hasher) -> None:

@@ -28,7 +28,6 @@ _ARRAYS = frozenset(
         ("scipy", "spmatrix"),
     }
 )
-_BYTES = (bytes, bytearray, memoryview)
 
 _DATASET = frozenset({".csv", ".parquet", ".arrow", ".feather", ".npy", ".npz"})
 _MODEL = frozenset({".pkl", ".joblib", ".pt", ".pth", ".onnx", ".safetensors"})
@@ -54,6 +53,11 @@ def is_path(value: Any) -> bool:
     return _defines(ancestry(value), "__fspath__")
 
 
+def has_content(value: Any) -> bool:
+    """Whether the value's class says itself what its content is."""
+    return _defines(ancestry(value), "__mlotel_content__")
+
+
 def kind_of(value: Any) -> str | None:
     """Which sort of artifact a value is, if any.
 
@@ -77,7 +81,7 @@ def kind_of(value: Any) -> str | None:
 
 def _kind_of(order: tuple[type, ...]) -> str | None:
     for kind in order:
-        if kind in _BYTES:
+        if kind is bytes or kind is bytearray or kind is memoryview:  # == of a class may be the user's
             return "bytes"
         where = origin(kind)
         if where in TABLES:
@@ -130,8 +134,8 @@ def artifact_type(value: Any) -> str:
         value: Anything; a ``str`` is a path or a URI.
 
     Returns:
-        ``dataset``, ``model``, ``metrics``, ``file`` or ``other``. Paths are told by their suffix; that of a
-        compressed file is looked at without ``.gz`` and the like.
+        ``dataset``, ``model``, ``metrics``, ``reference``, ``file`` or ``other``. Paths are told by their suffix; that
+        of a compressed file is looked at without ``.gz`` and the like.
 
     Example:
         >>> from mlotel import artifacts
@@ -141,6 +145,8 @@ def artifact_type(value: Any) -> str:
     try:
         if type(value) is str:
             return _type_of_path(value)
+        if has_content(value):
+            return str(getattr(type(value), "artifact_type", "other"))
         sort = _kind_of(ancestry(value))
         if sort == "file":
             return _type_of_path(str(value.__fspath__()))

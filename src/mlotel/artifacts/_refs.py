@@ -29,6 +29,11 @@ def reference(value: Any) -> Identity:
     return Identity(f"ref:{_digits(value)}", "none")
 
 
+def fresh() -> Identity:
+    """Identity of scope ``none`` that nothing else has."""
+    return Identity(f"ref:{new_digits()}", "none")
+
+
 def _digits(value: Any) -> str:
     address = id(value)
     with _lock:

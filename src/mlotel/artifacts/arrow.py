@@ -1,5 +1,6 @@
 """pyarrow tables, record batches and arrays. A batch is a table; how rows are chunked does not count."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,7 @@ from mlotel.artifacts._columns import (
 )
 from mlotel.artifacts._numbers import Array
 from mlotel.artifacts._objects import decimal_type
+from mlotel.artifacts._recall import recalled
 from mlotel.types import Identity
 
 _types = pa.types
@@ -60,13 +62,33 @@ def describe(name: Any, values: Any, hasher: Hasher, *, nan_is_null: bool = Fals
     hasher.check()
     if _types.is_dictionary(values.type):
         return Field(name, *_category(values, hasher))
-    column = Column(hasher)
-    for chunk in values.chunks if isinstance(values, pa.ChunkedArray) else [values]:
-        for start in range(0, len(chunk), ROWS):
-            _add(column, chunk.slice(start, ROWS), nan_is_null)
-            hasher.check()
-    digest = column.digest()
-    return Field(name, _word(values.type), digest, column.size)
+    chunks = values.chunks if isinstance(values, pa.ChunkedArray) else [values]
+
+    def described() -> tuple[bytes, int]:
+        column = Column(hasher)
+        for chunk in chunks:
+            for start in range(0, len(chunk), ROWS):
+                _add(column, chunk.slice(start, ROWS), nan_is_null)
+                hasher.check()
+        return column.digest(), column.size
+
+    raw = _raw(values.type, chunks)
+    found = described() if raw is None else recalled(hasher, *raw, described)
+    return Field(name, _word(values.type), *found)
+
+
+def _raw(kind: Any, chunks: Sequence[Any]) -> tuple[tuple[Any, ...], list[Any]] | None:
+    """What a column of strings consists of: what there is beside the bytes, and the buffers. None for other columns."""
+    if not (_types.is_string(kind) or _types.is_large_string(kind)) or any(chunk.offset % 8 for chunk in chunks):
+        return None
+    buffers: list[Any] = []
+    for chunk in chunks:
+        valid, _, data = chunk.buffers()
+        ends = _ends(chunk)
+        if valid is not None:
+            buffers.append(memoryview(valid)[chunk.offset // 8 : (chunk.offset + len(chunk) + 7) // 8])
+        buffers += [ends, b"" if data is None else memoryview(data)[ends[0] : ends[-1]]]
+    return ("arrow", str(kind), *((len(chunk), chunk.buffers()[0] is None) for chunk in chunks)), buffers
 
 
 def _category(values: Any, hasher: Hasher) -> tuple[str, bytes, int]:
@@ -149,11 +171,11 @@ def _varied(column: Column, array: Any, nulls: Array | None) -> None:
         except pa.ArrowNotImplementedError:  # views, before pyarrow 18
             array = pa.array(array.to_pylist(), offsets)
     ends = _ends(array)
-    lengths = np.diff(ends)
+    lengths = _lengths(ends)
     if nulls is not None and lengths[nulls].any():  # a null may hide bytes
         array = pc.fill_null(array, "" if text else b"")
         ends = _ends(array)
-        lengths = np.diff(ends)
+        lengths = _lengths(ends)
     data = array.buffers()[2]
     column.varied(lengths, b"" if data is None else memoryview(data)[ends[0] : ends[-1]], nulls)
 
@@ -163,6 +185,13 @@ def _ends(array: Any) -> Array:
     is_short = _types.is_string(array.type) or _types.is_binary(array.type)
     dtype = np.dtype(np.int32 if is_short else np.int64)
     return np.frombuffer(array.buffers()[1], dtype, len(array) + 1, array.offset * dtype.itemsize)
+
+
+def _lengths(ends: Array) -> Array:
+    """Bytes of each string. Where all together fit into 32 bits the differences do too, also of ends that do not."""
+    narrow = ends.astype("<u4") if ends[-1] - ends[0] < 1 << 32 else ends
+    lengths: Array = narrow[1:] - narrow[:-1]
+    return lengths
 
 
 def _wide(column: Column, array: Any, nulls: Array | None) -> None:

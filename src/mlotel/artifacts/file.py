@@ -1,4 +1,4 @@
-"""Files by their bytes, read in pieces and remembered while the file stays as it was; folders by what is in them."""
+"""Files by their bytes, large ones remembered while the file stays as it was; folders by what is in them."""
 
 import os
 import stat
@@ -8,11 +8,12 @@ from collections import OrderedDict
 from dataclasses import replace
 from typing import Any
 
-from mlotel.artifacts._base import CHUNK, Hasher, Unidentifiable
+from mlotel.artifacts._base import CHUNK, Changed, Hasher, Unidentifiable
 from mlotel.artifacts._look import is_path
 from mlotel.types import Identity
 
 _REMEMBERED = 4096
+_WORTH = 1 << 24  # bytes; a smaller file is read sooner than it is known whether it may be remembered
 _SETTLED_NS = 2_000_000_000  # the coarsest clock of a common file system (FAT): a later write may not move mtime
 _SAMPLES = 64
 _SAMPLE_BYTES = 1 << 16
@@ -78,12 +79,12 @@ def _identify(path: str | bytes, descriptor: int, hasher: Hasher) -> Identity:
     content = hasher.child()
     read = _sample(descriptor, content, before.st_size) if hasher.sampling else _read(descriptor, content)
     if _facts(os.fstat(descriptor)) != _facts(before) or (not hasher.sampling and read != before.st_size):
-        raise Unidentifiable("a file that changed while it was read")
+        raise Changed("a file that changed while it was read")
     hasher.text("file")
     hasher.number(before.st_size)
     hasher.token(content.digest())
     identity = replace(hasher.identity(), size=before.st_size)
-    if settled and not hasher.sampling and not _is_mapped(before):
+    if settled and not hasher.sampling and before.st_size >= _WORTH and not _is_mapped(before):
         with _lock:
             _known[key] = identity
             while len(_known) > _REMEMBERED:

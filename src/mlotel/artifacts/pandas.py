@@ -23,6 +23,7 @@ from mlotel.artifacts._columns import (
 )
 from mlotel.artifacts._numbers import Array
 from mlotel.artifacts._objects import add_objects, add_strings
+from mlotel.artifacts._recall import recalled
 from mlotel.types import Identity
 
 _ENOUGH_CELLS = 100_000  # of a sampled frame
@@ -80,12 +81,29 @@ def _field(name: Any, values: Any, hasher: Hasher) -> Field:
         from mlotel.artifacts import arrow  # pyarrow is loaded: it holds the column
 
         return arrow.describe(name, array.__arrow_array__(), hasher, nan_is_null=True)
+    if isinstance(dtype, np.dtype) and dtype.kind == "f":
+        return _floats(name, values.to_numpy(), hasher)
     column = Column(hasher)
     word = (
         _numpy(column, values.to_numpy(), hasher) if isinstance(dtype, np.dtype) else _extension(column, array, hasher)
     )
     digest = column.digest()
     return Field(name, word, digest, column.size)
+
+
+def _floats(name: Any, values: Array, hasher: Hasher) -> Field:
+    """Describe the columns that most often hold nulls, which takes several looks."""
+
+    def describe() -> tuple[bytes, int]:
+        column = Column(hasher)
+        column.numbers(values, nan_is_null=True)
+        return column.digest(), column.size
+
+    if values.flags.c_contiguous:
+        described = recalled(hasher, ("pandas", values.dtype.str), (values,), describe)
+    else:
+        described = describe()
+    return Field(name, number_type(values.dtype), *described)
 
 
 def _numpy(column: Column, values: Array, hasher: Hasher) -> str:

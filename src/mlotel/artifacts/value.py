@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 from mlotel.artifacts import _dispatch
-from mlotel.artifacts._base import SAMPLE, Hasher, Unidentifiable
+from mlotel.artifacts._base import SAMPLE, Changed, Hasher, Unidentifiable
 from mlotel.artifacts._look import origin
 from mlotel.types import Identity
 
@@ -135,7 +135,7 @@ class _Writer:
         for member in members:
             self.write(member)
         if len(value) != count:
-            raise Unidentifiable("a list that changed while it was read")
+            raise Changed("a list that changed while it was read")
 
     def _set(self, value: set[Any] | frozenset[Any]) -> None:
         self._token(b"S" + _count(len(value)))
@@ -157,7 +157,7 @@ class _Writer:
                 for pair in sorted(self._alone(key) + self._alone(member) for key, member in dict.items(value)):
                     self._token(pair)
         if dict.__len__(value) != count:
-            raise Unidentifiable("a dict that changed while it was read")
+            raise Changed("a dict that changed while it was read")
 
     def _alone(self, value: Any) -> bytes:
         """One member of a collection without an order, by itself so that it can be sorted: token or digest."""

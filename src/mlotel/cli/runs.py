@@ -22,7 +22,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of this command."""
     parser.add_argument("--limit", metavar="N", type=_count, default=20, help="how many at most (default: 20)")
     parser.add_argument("--pipeline", metavar="NAME", help="only runs of this pipeline")
-    parser.add_argument("--status", choices=("ok", "error", "unfinished"), help="only runs that ended like this")
+    parser.add_argument(
+        "--status",
+        choices=("ok", "error", "running", "lost", "unfinished"),
+        help="only runs that ended like this, or have no end: lost ones have stopped to show signs of life",
+    )
     parser.add_argument(
         "--since", metavar="AGE", type=_age, help="only runs that started within this time: 90m, 24h, 7d, 2w"
     )

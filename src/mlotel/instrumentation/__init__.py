@@ -30,7 +30,10 @@ therefore import their library inside functions that are called after it was loa
 """
 
 import difflib
+import functools
+import importlib.util
 import os
+import re
 import sys
 import threading
 from collections.abc import Iterable
@@ -46,6 +49,9 @@ __all__ = ["instrument", "uninstrument"]
 FOLDER = "instrumentation"
 GROUPS = {"io": ("joblib", "numpy", "pandas", "pickle", "polars", "pyarrow", "torch")}
 """Names that stand for several libraries, those of them that are installed."""
+
+_SIMPLE = re.compile(r"[A-Za-z0-9._-]+>=([0-9]+(?:\.[0-9]+)*)")
+_RELEASE = re.compile(r"([0-9]+(?:\.[0-9]+)*)(?:\+.*)?")  # of a preview only packaging knows where it belongs
 
 
 class Instrumentation(Protocol):
@@ -162,8 +168,9 @@ def install(plugins: Iterable[str]) -> list[str]:
     with _lock:
         for name in plugins:
             if name not in _installed:
-                _installed[name] = Patch()
+                _installed[name] = Patch(functools.partial(_is_recent, name))
                 new.append(name)
+            _settings.captures_files = True
             if name not in _complete:  # another thread may be at it: doing it twice is doing it once
                 due[name] = _installed[name]
     for name, patch in due.items():
@@ -180,6 +187,7 @@ def remove(plugins: Iterable[str]) -> None:
     for name in plugins:
         with _lock:
             patch = _installed.pop(name, None)
+            _settings.captures_files = bool(_installed)
             _complete.discard(name)
         if patch is not None:
             patch.undo()
@@ -203,7 +211,38 @@ def _expand(name: str, asked: str) -> list[str]:
 
 
 def _present(plugins: Iterable[str]) -> list[str]:
-    return [name for name in plugins if _lack(name) is None]
+    return [name for name in plugins if _is_present(name)]
+
+
+def _is_present(name: str) -> bool:
+    """Whether a library is there and, as far as that is known before it is loaded, recent enough.
+
+    To read the versions of what is installed takes longer than all the rest of ``configure()``; a library that is
+    loaded says its own, and is asked once it is loaded.
+    """
+    try:
+        requires = getattr(_load(name), "REQUIRES", None)
+    except NotFoundError:  # the plugin of another distribution, reported by now
+        return False
+    if requires is None:
+        return True
+    return _is_recent(name) if name in sys.modules else _is_importable(name)
+
+
+def _is_recent(name: str) -> bool:
+    """Whether a library that is loaded is as recent as its instrumentation requires."""
+    needed = _SIMPLE.fullmatch(str(getattr(_load(name), "REQUIRES", None)))
+    found = _RELEASE.fullmatch(str(getattr(sys.modules.get(name), "__version__", "")))
+    if needed is None or found is None:
+        return _lack(name) is None
+    return _numbers(found.group(1)) >= _numbers(needed.group(1))
+
+
+def _numbers(release: str) -> list[int]:
+    numbers = [int(part) for part in release.split(".")]
+    while numbers[-1:] == [0]:  # 2 is 2.0
+        numbers.pop()
+    return numbers
 
 
 def _lack(name: str) -> str | None:
@@ -233,8 +272,10 @@ def _lack(name: str) -> str | None:
 
 
 def _is_importable(name: str) -> bool:
-    import pkgutil  # only when there are no metadata
-
     if name in sys.modules:
         return sys.modules[name] is not None
-    return any(module.name == name for module in pkgutil.iter_modules())
+    try:
+        spec = importlib.util.find_spec(name)
+    except (ImportError, ValueError):  # a finder that fails, a name that no module can have
+        return False
+    return spec is not None and spec.loader is not None  # a folder of that name is no library

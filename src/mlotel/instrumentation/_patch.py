@@ -2,7 +2,7 @@
 
 A function that stands for another one keeps its name, signature, documentation and ``__wrapped__``, can be pickled by
 name, and is passed over when a warning looks for the line it is about. A Python function is replaced by one; what is
-written in C by a proxy, which like the original does not bind when it is found on a class, and is equal to it.
+written in C by an object which, like the original, does not bind when it is found on a class, and is equal to it.
 
 Who took a function out of its library before (``from pandas import read_csv``) keeps the original, and who took it
 meanwhile keeps what stood for it, which after ``undo()`` only passes calls on.
@@ -13,13 +13,12 @@ import os
 import pkgutil
 import sys
 import threading
-from collections.abc import Callable, Iterator
-from types import FunctionType, ModuleType
+from collections.abc import Callable
+from types import FunctionType, MethodType, ModuleType
 from typing import Any, TypeAlias
 
-import wrapt  # comes with opentelemetry-instrumentation
-
 from mlotel._guard import guard
+from mlotel.instrumentation._imports import when_imported
 
 __all__ = ["Patch", "Wrapper"]
 
@@ -81,6 +80,10 @@ class _Site:
 class Patch:
     """The functions that were replaced for one library.
 
+    Args:
+        suits: Asked once the library is loaded, before anything of it is replaced: whether its version is supported.
+            None where that is known.
+
     Example:
         >>> import json
         >>> original = json.loads
@@ -97,8 +100,10 @@ class Patch:
         True
     """
 
-    def __init__(self) -> None:
+    def __init__(self, suits: Callable[[], bool] | None = None) -> None:
+        self._suits = suits
         self._switch = _Switch()
+        self._seen: tuple[object, list[ModuleType]] = (None, [])
         self._sites: dict[tuple[int, str], _Site] = {}
 
     @property
@@ -135,13 +140,26 @@ class Patch:
             if everywhere:
                 sites += [
                     _Site(module, name, raw, replacement)
-                    for module in _modules(owner)
-                    if module is not owner and _is_public(module) and _vars(module).get(name) is raw
+                    for module in self._public_modules(owner)
+                    if module is not owner and _vars(module).get(name) is raw
                 ]
             for site in sites:
                 site.place()
                 self._sites[id(site.owner), name] = site
             _keep_picklable(replacement, owner, name)
+
+    def suits(self) -> bool:
+        """Whether the library that was loaded is one that is supported."""
+        return self._suits is None or self._suits()
+
+    def _public_modules(self, owner: Any) -> list[ModuleType]:
+        """The public ones of ``_modules``. All are looked through once as long as nothing is imported."""
+        if not isinstance(owner, ModuleType):
+            return []
+        state = _library(owner), len(sys.modules), next(reversed(sys.modules), None)
+        if self._seen[0] != state:
+            self._seen = state, [module for module in _modules(owner) if _is_public(module)]
+        return self._seen[1]
 
     def after_import(self, module: str, then: "Callable[[Patch], None]") -> None:
         """Call ``then`` with this patch as soon as ``module`` is loaded: now, if it is.
@@ -159,7 +177,7 @@ class Patch:
         if sys.modules.get(module) is not None:
             _imported(module)
         elif not is_hooked:
-            wrapt.register_post_import_hook(lambda _: _imported(module), module)
+            when_imported(module, lambda: _imported(module))
 
     def undo(self) -> None:
         """Put everything back. What somebody else has put over a replacement stays; ours then only passes calls on."""
@@ -171,12 +189,8 @@ class Patch:
             self._sites.clear()
             for site in reversed(sites):
                 site.restore()
-            by_library = {_library(site.owner): site.owner for site in sites if isinstance(site.owner, ModuleType)}
-            for module in [module for owner in by_library.values() for module in _modules(owner)]:
-                held = _vars(module)
-                for site in sites:  # a module that was loaded meanwhile has taken the replacement over
-                    if held.get(site.name) is site.replacement:
-                        setattr(module, site.name, _below(site.raw))
+            self._seen = (None, [])
+            _put_back([site for site in sites if isinstance(site.owner, ModuleType)])
 
 
 _lock = threading.RLock()  # reentrant: setting an attribute may run code of the owner's
@@ -193,6 +207,20 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
 
 
+def _put_back(sites: list[_Site]) -> None:
+    """Put the originals into modules that were loaded meanwhile, and have taken replacements over."""
+    originals = {id(site.replacement): site.raw for site in sites}
+    by_library: dict[str, tuple[ModuleType, set[str]]] = {}
+    for site in sites:
+        by_library.setdefault(_library(site.owner), (site.owner, set()))[1].add(site.name)
+    for owner, names in by_library.values():
+        for module in _modules(owner):
+            held = _vars(module)
+            for name in [name for name in names if name in held]:
+                if id(held[name]) in originals:
+                    setattr(module, name, _below(originals[id(held[name])]))
+
+
 def _imported(module: str) -> None:
     with _lock:
         _hooked.discard(module)
@@ -200,7 +228,8 @@ def _imported(module: str) -> None:
     for patch, then in waiting:  # not under the lock: it imports, and another thread may import and wait for the lock
         if patch.is_open:
             with guard(f"instrument {module}"):
-                then(patch)
+                if patch.suits():
+                    then(patch)
 
 
 def _look_up(owner: Any, name: str) -> Any:
@@ -235,9 +264,9 @@ def _stand_in(raw: Any, wrapper: Wrapper, switch: _Switch, home: str, name: str)
     if isinstance(wrapped, FunctionType):
         made = _function(wrapped, wrapper, switch)
     else:
-        made = _Proxy(wrapped, _as_wrapt_calls(wrapper, switch))
-        made._self_home = f"{home}.{name}" if ":" in home else f"{home}:{name}"
-    made._self_mlotel = _Mark(made, raw, switch)
+        made = _StandIn(wrapped, wrapper, switch)
+        vars(made)["_self_home"] = f"{home}.{name}" if ":" in home else f"{home}:{name}"
+    vars(made)["_self_mlotel"] = _Mark(made, raw, switch)
     return made if wrapped is raw else type(raw)(made)
 
 
@@ -252,23 +281,50 @@ def _function(wrapped: Callable[..., Any], wrapper: Wrapper, switch: _Switch) ->
     return replacement
 
 
-def _as_wrapt_calls(wrapper: Wrapper, switch: _Switch) -> Callable[..., Any]:
-    def replacement(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        if switch.is_on:
-            return wrapper(wrapped, args, kwargs)
-        return wrapped(*args, **kwargs)
-
-    _passed_over(replacement)
-    return replacement
-
-
-class _Proxy(wrapt.FunctionWrapper):  # type: ignore[type-arg]  # generic for type checkers only
+class _StandIn:
     """Stands for a function that is written in C, and for other callable objects."""
 
-    _self_home: str
+    def __init__(self, wrapped: Any, wrapper: Wrapper, switch: _Switch) -> None:
+        looks: dict[str, Any] = dict(getattr(wrapped, "__dict__", {}))
+        looks |= {name: getattr(wrapped, name) for name in functools.WRAPPER_ASSIGNMENTS if hasattr(wrapped, name)}
+        looks |= {"__wrapped__": wrapped, "_self_wrapper": wrapper, "_self_switch": switch}
+        vars(self).update(looks)
+
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
+        own = vars(self)
+        if own["_self_switch"].is_on:
+            return own["_self_wrapper"](own["__wrapped__"], args, kwargs)
+        return own["__wrapped__"](*args, **kwargs)
+
+    def __get__(self, instance: Any, owner: Any = None) -> Any:
+        """Bind where the original does: methods do, builtin functions do not."""
+        binds = instance is not None and hasattr(type(vars(self)["__wrapped__"]), "__get__")
+        return MethodType(self, instance) if binds else self
+
+    @property  # type: ignore[misc]  # nothing sets it
+    def __class__(self) -> Any:
+        return type(vars(self)["__wrapped__"])
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(vars(self)["__wrapped__"], name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        setattr(vars(self)["__wrapped__"], name, value)
+
+    def __delattr__(self, name: str) -> None:
+        delattr(vars(self)["__wrapped__"], name)
+
+    def __repr__(self) -> str:
+        return repr(vars(self)["__wrapped__"])
+
+    def __eq__(self, other: object) -> Any:
+        return self is other or vars(self)["__wrapped__"] == other
+
+    def __hash__(self) -> int:
+        return hash(vars(self)["__wrapped__"])
 
     def __reduce_ex__(self, protocol: Any) -> Any:
-        return pkgutil.resolve_name, (self._self_home,)  # by name, and readable where mlotel is absent
+        return pkgutil.resolve_name, (vars(self)["_self_home"],)  # by name, and readable where mlotel is absent
 
     def __copy__(self) -> Any:
         return self  # as functions do
@@ -281,6 +337,9 @@ def _passed_over(function: Callable[..., Any]) -> None:
     """Have the frames of ``function`` count as none when a warning looks for its line."""
     if isinstance(function, FunctionType):
         function.__code__ = function.__code__.replace(co_filename=_PASSED_OVER)
+
+
+_passed_over(_StandIn.__call__)
 
 
 def _home(owner: Any) -> str:
@@ -306,14 +365,12 @@ def _keep_picklable(replacement: Any, owner: Any, name: str) -> None:
     function.__qualname__ = f"{kind}.{name}" if kind else name
 
 
-def _modules(owner: Any) -> Iterator[ModuleType]:
+def _modules(owner: ModuleType) -> list[ModuleType]:
     """The loaded modules of the library that a module belongs to."""
-    if not isinstance(owner, ModuleType):
-        return
     root = _library(owner)
-    for name, module in list(sys.modules.items()):
-        if isinstance(module, ModuleType) and (name == root or name.startswith(f"{root}.")):
-            yield module
+    within = f"{root}."
+    found = [module for name, module in list(sys.modules.items()) if name == root or name.startswith(within)]
+    return [module for module in found if isinstance(module, ModuleType)]
 
 
 def _library(module: ModuleType) -> str:

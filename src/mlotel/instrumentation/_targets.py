@@ -19,7 +19,7 @@ __all__ = ["MAX_PLACES", "Target", "target_of"]
 MAX_PLACES = 32  # of one call; more are counted
 _MAX_PATH = 4096
 
-_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*://")
+_URL = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.\-]*::)*[A-Za-z][A-Za-z0-9+.\-]*://")  # fsspec chains addresses
 _PATTERN = re.compile(r"[*?\[]")
 _BUFFERED = (io.BufferedReader, io.BufferedWriter, io.BufferedRandom)
 

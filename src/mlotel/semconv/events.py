@@ -8,7 +8,7 @@ from typing import Final
 ML_RUN_STARTED: Final = "ml.run.started"
 """A run has begun; sent at once, so that a killed run leaves this."""
 ML_RUN_HEARTBEAT: Final = "ml.run.heartbeat"
-"""A long run is still alive."""
+"""A long run is still alive; in the context of the component that is running."""
 ML_EXCEPTION: Final = "ml.exception"
 """An exception left a pipeline, a component or another operation; sent once for one exception."""
 ML_CHECK_RESULT: Final = "ml.check.result"

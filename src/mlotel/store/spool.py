@@ -108,7 +108,8 @@ class Spool:
             except OSError:
                 continue  # rotated away since the folder was listed
             if stat.S_ISREG(facts.st_mode):  # opening a named pipe would wait for ever
-                writer = path.name.removesuffix(".jsonl").rpartition(".")[0] or path.name
+                # ``….<part>.jsonl``, and ``….<part>.pending.jsonl`` for what waits for an endpoint
+                writer = path.name.removesuffix(".jsonl").removesuffix(".pending").rpartition(".")[0] or path.name
                 found.setdefault(writer, []).append((path, facts.st_mtime_ns))
         groups = [
             FileGroup(tuple(path for path, _ in parts), max(changed for _, changed in parts))

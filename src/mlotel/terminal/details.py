@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 
 from mlotel.semconv import attributes as names
+from mlotel.semconv import events
 from mlotel.terminal import wording
 from mlotel.terminal.nodes import Artifact, CheckResult, Key, Node, Run
 from mlotel.terminal.origins import Origin, Writer, origins
@@ -22,7 +23,10 @@ def details(run: Run, known: Mapping[Key, Writer]) -> Notes:
     """
     by_span: dict[Key, list[EventRecord]] = {}
     for event in run.events:
-        by_span.setdefault((event.trace_id, event.span_id), []).append(event)
+        before = by_span.setdefault((event.trace_id, event.span_id), [])
+        if before and before[-1].name == event.name == events.ML_RUN_HEARTBEAT:
+            before.pop()  # a run of a day has a thousand of them, and the last one says it all
+        before.append(event)
     tops = {id(node) for node in run.roots}
 
     def notes(node: Node, style: Style) -> list[Line]:

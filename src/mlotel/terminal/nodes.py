@@ -47,13 +47,14 @@ class Node:
     """One execution of a pipeline or component.
 
     Attributes:
-        span: Its span; None for a pipeline of which only the start is known.
-        start_ns: Nanoseconds since 1970.
+        span: Its span; None for what has not ended, of which a start or heartbeats are known.
+        start_ns: Nanoseconds since 1970; where only heartbeats are known, the time since which it was heard of.
         end_ns: The same; of what is known so far when there is no span.
-        status: ``error`` when an exception left it, ``unfinished`` when there is no end.
+        status: ``error`` when an exception left it; ``running``, ``lost`` or ``unfinished`` when there is no end.
         removed: Rows taken out, by reason.
         stale: Why its inputs are out of date.
-        attributes: Of the span, or of the record of the start.
+        attributes: Of the span, or of the record of the start, or of the last heartbeat.
+        last_seen_ns: Where there is no end: nanoseconds since 1970 of the last sign of life.
     """
 
     kind: Literal["pipeline", "component"]
@@ -75,6 +76,7 @@ class Node:
     checks: list[CheckResult] = field(default_factory=list)
     stale: list[str] = field(default_factory=list)
     children: "list[Node]" = field(default_factory=list)
+    last_seen_ns: int = 0
 
     @property
     def failed_checks(self) -> list[CheckResult]:
@@ -105,6 +107,7 @@ class Run:
         roots: Outermost pipelines and components, in the order they started.
         events: ``ml.*`` events, by time.
         resource: Of the process that began.
+        last_seen_ns: Nanoseconds since 1970 of its last sign of life.
     """
 
     id: str
@@ -116,6 +119,7 @@ class Run:
     trace_ids: list[str]
     events: list[EventRecord]
     resource: Mapping[str, Any]
+    last_seen_ns: int = 0
 
     @property
     def duration_ns(self) -> int:

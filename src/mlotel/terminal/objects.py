@@ -6,6 +6,7 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from mlotel.semconv import attributes as names
+from mlotel.terminal import facts
 from mlotel.terminal.nodes import Artifact, CheckResult, Key, Node, Run
 from mlotel.terminal.origins import Writer, origins
 from mlotel.terminal.summary import Summary
@@ -20,8 +21,9 @@ def summary_object(run: Summary) -> dict[str, Any]:
     """One row of ``mlotel runs --json``.
 
     Returns:
-        ``id``, ``pipeline``, ``status`` (``ok``, ``error``, ``unfinished``), ``start`` and ``end`` (UTC, ISO 8601),
-        ``duration_s``, ``steps``, ``failed_steps``, ``failed_checks``, ``outputs`` (names), ``trace_ids``.
+        ``id``, ``pipeline``, ``status`` (``ok``, ``error``, ``running``, ``lost``, ``unfinished``), ``start`` and
+        ``end`` (UTC, ISO 8601), ``last_seen`` (of a run without an end, else null), ``duration_s``, ``steps``,
+        ``failed_steps``, ``failed_checks``, ``outputs`` (names), ``trace_ids``.
     """
     return {
         "id": run.id,
@@ -29,6 +31,7 @@ def summary_object(run: Summary) -> dict[str, Any]:
         "status": run.status,
         "start": moment(run.start_ns),
         "end": moment(run.end_ns),
+        "last_seen": moment(run.last_seen_ns) if run.status in facts.OPEN else None,
         "duration_s": run.duration_ns / 1e9,
         "steps": run.steps,
         "failed_steps": run.failed_steps,
@@ -46,13 +49,14 @@ def run_object(run: Run, known: Mapping[Key, Writer]) -> dict[str, Any]:
         known: Who is at the other end of the links of its artifacts.
 
     Returns:
-        ``id``, ``pipeline``, ``status``, ``start``, ``end``, ``duration_s``, ``trace_ids`` as in a row of runs;
+        ``id``, ``pipeline``, ``status``, ``start``, ``end``, ``last_seen``, ``duration_s``, ``trace_ids`` as in a row
+        of runs;
         ``experiment`` (text or null), ``params``, ``tags``, ``resource`` (objects); ``nodes``: pipelines and
         components, parents first, each with ``kind``, ``name``, ``trace_id``, ``span_id``, ``parent`` (span id of the
-        node above, or null), ``status``, ``start``, ``end`` (null when unfinished), ``duration_s``, ``error`` (null,
-        or ``type`` and ``message``), ``inputs`` and ``outputs`` (artifacts), ``removed`` (rows by reason), ``checks``,
-        ``stale`` (reasons), ``attributes``; ``events``: each with ``name``, ``time``, ``trace_id``, ``span_id``,
-        ``body``, ``attributes``.
+        node above, or null), ``status``, ``start``, ``end`` (null where there is none; then ``last_seen`` says when
+        it was heard of last), ``duration_s``, ``error`` (null, or ``type`` and ``message``), ``inputs`` and
+        ``outputs`` (artifacts), ``removed`` (rows by reason), ``checks``, ``stale`` (reasons), ``attributes``;
+        ``events``: each with ``name``, ``time``, ``trace_id``, ``span_id``, ``body``, ``attributes``.
 
         An artifact has ``name``, ``id``, ``type``, ``role``, ``uri``, ``rows``, ``columns``, ``size``,
         ``schema_hash``, ``scope``, ``content_id`` (null where unknown) and ``producers``, each with ``component``,
@@ -72,6 +76,7 @@ def run_object(run: Run, known: Mapping[Key, Writer]) -> dict[str, Any]:
         "status": run.status,
         "start": moment(run.start_ns),
         "end": moment(run.end_ns),
+        "last_seen": moment(run.last_seen_ns) if run.status in facts.OPEN else None,
         "duration_s": run.duration_ns / 1e9,
         "trace_ids": run.trace_ids,
         "experiment": plain(first.attributes.get(names.ML_EXPERIMENT_NAME)),
@@ -93,6 +98,7 @@ def _node(node: Node, parent: str | None, known: Mapping[Key, Writer]) -> dict[s
         "status": node.status,
         "start": moment(node.start_ns),
         "end": None if node.span is None else moment(node.end_ns),
+        "last_seen": moment(node.last_seen_ns) if node.span is None else None,
         "duration_s": node.duration_ns / 1e9,
         "error": {"type": node.error_type, "message": node.message} if node.status == "error" else None,
         "inputs": [_artifact(artifact, known) for artifact in node.inputs],

@@ -23,7 +23,7 @@ _TITLE_CELLS = 44  # of the header, so that its figures are in one place from ru
 Notes = Callable[[Node, Style], list[Line]]
 """Gives further lines about a node, to be written below it: whole, however long."""
 
-_LOOKS = {"ok": "ok", "error": "bad", "unfinished": "warn", "warn": "warn"}
+_LOOKS = {"ok": "ok", "error": "bad", "running": "", "warn": "warn"}
 
 
 @dataclass(slots=True)
@@ -70,19 +70,21 @@ def render_run(
         Lines, none wider than ``style.width``, but for ``notes`` that go to no terminal: those stay whole.
     """
     narrow = replace(style, width=max(style.width, _MIN_WIDTH))
-    rows = list(_Rows(run, narrow, notes).all())
+    now_ns = now_ns if now_ns is not None else time.time_ns()
+    rows = list(_Rows(run, narrow, notes, now_ns).all())
     if max_lines is not None and len(rows) > max_lines:
         left_out = sum(isinstance(row, _Step) for row in rows[max_lines:])
         rows = rows[:max_lines]
         rows.append(_Note(narrow.glyphs.corner, [(f"{wording.count(left_out, 'more step')}", "dim")]))
-    header = _header(run, narrow, now_ns if now_ns is not None else time.time_ns(), digits)
+    header = _header(run, narrow, now_ns, digits)
     return [*map(narrow.paint, header), *_aligned(rows, narrow)]
 
 
 def mark(status: str, style: Style) -> tuple[str, str]:
     """The symbol of a status, and how it looks."""
     glyphs = style.glyphs
-    return {"ok": glyphs.ok, "error": glyphs.bad}.get(status, glyphs.warn), _LOOKS.get(status, "warn")
+    symbols = {"ok": glyphs.ok, "error": glyphs.bad, "running": glyphs.dot}
+    return symbols.get(status, glyphs.warn), _LOOKS.get(status, "warn")
 
 
 def revision(run: Run) -> str:
@@ -96,7 +98,9 @@ def revision(run: Run) -> str:
 def _header(run: Run, style: Style, now_ns: int, digits: int) -> list[Line]:
     symbol, look = mark(run.status, style)
     took = wording.duration(run.duration_ns, style.glyphs)
-    state = {"ok": took, "error": f"failed after {took}"}.get(run.status, f"unfinished, {took} so far")
+    state = {"ok": took, "error": f"failed after {took}"}.get(run.status, f"{run.status}, {took} so far")
+    if run.status == "lost":
+        state = f"lost, last seen {wording.when(run.last_seen_ns, now_ns)}"
     short = style.clean(wording.short_id(run.id, digits))
     details = [part for part in (wording.when(run.start_ns, now_ns), style.clean(revision(run)), short) if part]
     while len(details) > 1 and text.width("   ".join([f"{symbol} {state}", *details])) > style.width:
@@ -113,8 +117,9 @@ def _header(run: Run, style: Style, now_ns: int, digits: int) -> list[Line]:
 class _Rows:
     """Walks the tree of one run and gives its rows, top down."""
 
-    def __init__(self, run: Run, style: Style, notes: Notes | None) -> None:
+    def __init__(self, run: Run, style: Style, notes: Notes | None, now_ns: int) -> None:
         self._run = run
+        self._now_ns = now_ns
         self._style = style
         self._notes = notes
         # One pipeline is the header itself; several are nodes of their own below it.
@@ -162,19 +167,29 @@ class _Rows:
         lines += [[(f"{style.glyphs.warn} stale: {style.clean(reason)}", "warn")] for reason in node.stale]
         lines += _failed_checks(node, style)
         lines += _error(node, style)
-        if node.status == "unfinished":
-            lines.append([(f"{style.glyphs.warn} no end was recorded: it is still running, or was killed", "warn")])
+        lines += self._without_end(node)
         notes = [_Note(indent, line) for line in lines]
         if self._notes is not None:
             notes += [_Note(indent, line, is_whole=True) for line in self._notes(node, style)]
         return notes
+
+    def _without_end(self, node: Node) -> list[Line]:
+        """What is known of an execution that has not ended."""
+        glyphs = self._style.glyphs
+        seen = f"last seen {wording.when(node.last_seen_ns, self._now_ns)}"
+        took = wording.duration(node.duration_ns, glyphs)
+        return {
+            "running": [[(f"{glyphs.dot} running, {seen}", "dim")]],
+            "lost": [[(f"{glyphs.warn} lost: {seen}, after {took}; it was killed, or cannot send", "warn")]],
+            "unfinished": [[(f"{glyphs.warn} no end was recorded: it is still running, or was killed", "warn")]],
+        }.get(node.status, [])
 
     def _group(self, group: Group, branch: str) -> _Step:
         style, nodes = self._style, group.nodes
         lengths = sorted(node.duration_ns for node in nodes)
         p95 = lengths[-(-95 * len(lengths) // 100) - 1]  # nearest rank: a duration that was measured
         failed = sum(node.status == "error" for node in nodes)
-        has_warnings = any(node.failed_checks or node.stale or node.status == "unfinished" for node in nodes)
+        has_warnings = any(node.failed_checks or node.stale or node.status in facts.OPEN for node in nodes)
         detail: Line = [("in all, ", "dim"), (f"p95 {wording.duration(p95, style.glyphs)}", "")]
         if failed:
             detail.append((f"   {failed:,} of {len(nodes):,} failed", "bad"))

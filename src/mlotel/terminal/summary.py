@@ -1,5 +1,6 @@
 """One line a run: what a list of runs needs, gathered record by record without keeping the records."""
 
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -24,6 +25,7 @@ class Summary:
         steps: Components that ended.
         failed_steps: Those among them that an exception left.
         failed_checks: Checks that failed.
+        now_ns: When it was looked at: a run without an end is lost when it has been silent for long.
     """
 
     id: str
@@ -34,6 +36,8 @@ class Summary:
     steps: int = 0
     failed_steps: int = 0
     failed_checks: int = 0
+    now_ns: int = field(default_factory=time.time_ns)
+    _signs: facts.Signs = field(default_factory=facts.Signs)
     _pipelines: list[facts.Interval] = field(default_factory=list)
     _name: tuple[bool, int, str] = (True, 2**63 - 1, "")
     _written: dict[str, str] = field(default_factory=dict)
@@ -47,7 +51,14 @@ class Summary:
     @property
     def status(self) -> facts.RunStatus:
         """How it stands."""
-        return facts.run_status(self._pipelines, has_id=self.has_id, has_failed_steps=self.failed_steps > 0)
+        return facts.run_status(
+            self._pipelines, self._signs, self.now_ns, has_id=self.has_id, has_failed_steps=self.failed_steps > 0
+        )
+
+    @property
+    def last_seen_ns(self) -> int:
+        """Nanoseconds since 1970 of its last sign of life."""
+        return self._signs.last_ns
 
     @property
     def duration_ns(self) -> int:
@@ -62,11 +73,15 @@ class Summary:
         return sorted(final, key=lambda name: self._written[name] != "model")
 
     def add(self, record: SpanRecord | EventRecord, kind: str) -> None:
-        """Count ``record``, a span of kind ``kind`` or the record of a start."""
+        """Count ``record``, a span of kind ``kind``, the record of a start or a heartbeat."""
         self.trace_ids.add(record.trace_id)
+        self._signs.see(record)
         values = record.attributes
         if isinstance(record, EventRecord):
             self._extend(record.time_ns, record.time_ns)
+            if record.name == events.ML_RUN_HEARTBEAT:
+                self._offer_name(True, record.time_ns, values.get(names.ML_PIPELINE_NAME))
+                return
             self._pipelines.append(facts.Interval(record.trace_id, record.span_id, record.time_ns))
             self._offer_name(True, record.time_ns, values.get(names.ML_PIPELINE_NAME))
             return
@@ -81,6 +96,8 @@ class Summary:
             self.steps += 1
             self.failed_steps += is_error
             self._offer_name(False, record.start_ns, values.get(names.ML_COMPONENT_NAME))
+        elif kind == facts.HEARTBEAT:
+            self._offer_name(True, record.start_ns, values.get(names.ML_PIPELINE_NAME))
         elif kind == facts.CHECK:
             self.failed_checks += values.get(names.ML_CHECK_STATUS) == "failed"
         else:
@@ -89,6 +106,7 @@ class Summary:
     def join(self, other: "Summary") -> None:
         """Take over what ``other``, a part of the same run, has counted."""
         self.trace_ids |= other.trace_ids
+        self._signs.join(other._signs)
         self._extend(other.start_ns, other.end_ns)
         self.steps += other.steps
         self.failed_steps += other.failed_steps
@@ -117,9 +135,14 @@ class Summary:
 
 
 class Summaries:
-    """Summaries of all runs that the records added so far tell of."""
+    """Summaries of all runs that the records added so far tell of.
 
-    def __init__(self) -> None:
+    Args:
+        now_ns: Nanoseconds since 1970 at which they are looked at; the present by default.
+    """
+
+    def __init__(self, now_ns: int | None = None) -> None:
+        self._now_ns = time.time_ns() if now_ns is None else now_ns
         self._by_id: dict[str, Summary] = {}
         self._by_trace: dict[str, Summary] = {}  # spans without a run id, until the run of their trace is known
         self._run_of_trace: dict[str, str] = {}
@@ -131,7 +154,7 @@ class Summaries:
                 kind = facts.kind_of(record)
                 if not kind:
                     continue
-            elif record.name == events.ML_RUN_STARTED:
+            elif record.name in (events.ML_RUN_STARTED, events.ML_RUN_HEARTBEAT):
                 kind = ""
             else:
                 continue
@@ -140,11 +163,13 @@ class Summaries:
                 self._run_of_trace.setdefault(record.trace_id, run_id)
                 summary = self._by_id.get(run_id)
                 if summary is None:
-                    summary = self._by_id[run_id] = Summary(run_id, has_id=True)
+                    summary = self._by_id[run_id] = Summary(run_id, has_id=True, now_ns=self._now_ns)
             else:
                 summary = self._by_trace.get(record.trace_id)
                 if summary is None:
-                    summary = self._by_trace[record.trace_id] = Summary(record.trace_id, has_id=False)
+                    summary = self._by_trace[record.trace_id] = Summary(
+                        record.trace_id, has_id=False, now_ns=self._now_ns
+                    )
             summary.add(record, kind)
 
     def newest_first(self) -> list[Summary]:

@@ -68,8 +68,15 @@ def _cells(run: Summary, style: Style, now_ns: int, digits: int) -> dict[str, tu
         "took": (wording.duration(run.duration_ns, style.glyphs), ""),
         "status": (f"{symbol} {run.status}" if style.width >= _WIDE else symbol, look),
         "steps": (_steps(run, style), ""),
-        "outputs": (style.clean(", ".join(name[:200] for name in run.outputs[:5])), ""),
+        "outputs": (_outputs(run, style, now_ns), ""),
     }
+
+
+def _outputs(run: Summary, style: Style, now_ns: int) -> str:
+    said = ", ".join(name[:200] for name in run.outputs[:5])
+    if run.status == "lost":  # nothing more will come: when it stopped is what people look for
+        said = f"(last seen {wording.when(run.last_seen_ns, now_ns)}) {said}".rstrip()
+    return style.clean(said)
 
 
 def _steps(run: Summary, style: Style) -> str:

@@ -1,5 +1,6 @@
 """From records to runs: spans and events in any order in, trees of pipelines and components out."""
 
+import time
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
@@ -15,13 +16,18 @@ __all__ = ["build_runs"]
 _UNKNOWN: Final = "unknown"  # no span has this id: the record of a start does not say what it started under
 
 
-def build_runs(records: Iterable[SpanRecord | EventRecord]) -> list[Run]:
+def build_runs(records: Iterable[SpanRecord | EventRecord], *, now_ns: int | None = None) -> list[Run]:
     """The runs that ``records`` tell of, in the order they started.
 
     Spans may come in any order, twice, without their parents, or with parents that form a circle: each component
     hangs below the nearest pipeline or component above it that is known, else below the pipeline of its trace that
-    ran at the time, else at the top.
+    ran at the time, else at the top. Of what has not ended there is what its start and its heartbeats say.
+
+    Args:
+        records: Spans and events.
+        now_ns: Nanoseconds since 1970, by which a run without an end lives or is lost; the present by default.
     """
+    now_ns = time.time_ns() if now_ns is None else now_ns
     spans: dict[Key, SpanRecord] = {}
     happened: list[EventRecord] = []
     for record in records:
@@ -40,9 +46,9 @@ def build_runs(records: Iterable[SpanRecord | EventRecord]) -> list[Run]:
     for event in happened:
         if run_id := run_ids.of_event(event):
             events_by_run[run_id].append(event)
-            if event.name == events.ML_RUN_STARTED:
+            if event.name in (events.ML_RUN_STARTED, events.ML_RUN_HEARTBEAT):
                 by_run.setdefault(run_id, [])
-    runs = [_build(run_id, members, events_by_run[run_id], spans) for run_id, members in by_run.items()]
+    runs = [_build(run_id, members, events_by_run[run_id], spans, now_ns) for run_id, members in by_run.items()]
     return sorted((run for run in runs if run is not None), key=lambda run: run.start_ns)
 
 
@@ -95,17 +101,28 @@ class _RunIds:
 
 
 def _build(
-    run_id: str, members: list[SpanRecord], happened: list[EventRecord], spans: dict[Key, SpanRecord]
+    run_id: str,
+    members: list[SpanRecord],
+    happened: list[EventRecord],
+    spans: dict[Key, SpanRecord],
+    now_ns: int,
 ) -> Run | None:
     members.sort(key=lambda span: (span.start_ns, -span.end_ns))
-    last_ns = max([span.end_ns for span in members] + [event.time_ns for event in happened], default=0)
+    signs = _Signs([*members, *happened])
+    beats = [span for span in members if facts.kind_of(span) == facts.HEARTBEAT]
+    members = [span for span in members if facts.kind_of(span) != facts.HEARTBEAT]
     nodes: dict[Key, Node] = {}
     for span in members:
         if (kind := facts.kind_of(span)) in (facts.PIPELINE, facts.COMPONENT):
             nodes[span.trace_id, span.span_id] = _node(kind, span)
     for event in happened:
-        if event.name == events.ML_RUN_STARTED and (event.trace_id, event.span_id) not in spans:
-            nodes[event.trace_id, event.span_id] = _unfinished(event, last_ns)
+        key = (event.trace_id, event.span_id)
+        if event.name == events.ML_RUN_STARTED and key not in spans:
+            nodes[key] = _unfinished(event, key, event.time_ns, signs, now_ns)
+    over = _ended_traces(nodes)
+    for key, beat in _beating(beats, happened, spans).items():
+        if key not in nodes and key[0] not in over:
+            nodes[key] = _unfinished(*beat, signs, now_ns)
     if not nodes:
         return None
 
@@ -122,10 +139,61 @@ def _build(
     for node in ordered:
         parent = above[id(node)]
         (roots if parent is None else parent.children).append(node)
-    return _run(run_id, ordered, roots, happened)
+    return _run(run_id, ordered, roots, happened, signs.all, now_ns)
 
 
-def _run(run_id: str, ordered: list[Node], roots: list[Node], happened: list[EventRecord]) -> Run:
+class _Signs:
+    """Signs of life of a run, and of each process in each of its traces."""
+
+    def __init__(self, found: Iterable[SpanRecord | EventRecord]) -> None:
+        self.all = facts.Signs()
+        self._by_writer: dict[tuple[str, object], facts.Signs] = defaultdict(facts.Signs)
+        for record in found:
+            self.all.see(record)
+            self._by_writer[self._writer(record)].see(record)
+
+    def of(self, record: SpanRecord | EventRecord) -> facts.Signs:
+        """Those of the process that ``record`` comes from."""
+        return self._by_writer[self._writer(record)]
+
+    @staticmethod
+    def _writer(record: SpanRecord | EventRecord) -> tuple[str, object]:
+        return record.trace_id, str(record.resource.get(names.SERVICE_INSTANCE_ID))
+
+
+def _ended_traces(nodes: Mapping[Key, Node]) -> set[str]:
+    """Traces all of whose known pipelines have ended: what was heard of in them has, too."""
+    pipelines = [node for node in nodes.values() if node.kind == facts.PIPELINE]
+    return {node.trace_id for node in pipelines} - {node.trace_id for node in pipelines if node.span is None}
+
+
+def _beating(
+    beats: Iterable[SpanRecord], happened: Iterable[EventRecord], spans: Mapping[Key, SpanRecord]
+) -> dict[Key, tuple[SpanRecord | EventRecord, Key, int]]:
+    """Last heartbeat and first time of each pipeline and component that was heard of, and has not ended."""
+    found: dict[Key, tuple[SpanRecord | EventRecord, Key, int]] = {}
+    heard: list[tuple[int, Key, SpanRecord | EventRecord]] = [
+        (span.start_ns, (span.trace_id, span.parent_id), span) for span in beats if span.parent_id
+    ]
+    heard += [
+        (event.time_ns, (event.trace_id, event.span_id), event)
+        for event in happened
+        if event.name == events.ML_RUN_HEARTBEAT and event.span_id
+    ]
+    for start_ns, key, record in sorted(heard, key=lambda one: one[0]):
+        if key not in spans:
+            found[key] = (record, key, found[key][2] if key in found else start_ns)
+    return found
+
+
+def _run(
+    run_id: str,
+    ordered: list[Node],
+    roots: list[Node],
+    happened: list[EventRecord],
+    signs: facts.Signs,
+    now_ns: int,
+) -> Run:
     status = facts.run_status(
         [
             facts.Interval(
@@ -138,6 +206,8 @@ def _run(run_id: str, ordered: list[Node], roots: list[Node], happened: list[Eve
             for node in ordered
             if node.kind == facts.PIPELINE
         ],
+        signs,
+        now_ns,
         has_id=any(_run_id(node.attributes) for node in ordered),
         has_failed_steps=any(node.status == "error" for node in ordered),
     )
@@ -153,6 +223,7 @@ def _run(run_id: str, ordered: list[Node], roots: list[Node], happened: list[Eve
         trace_ids=list(dict.fromkeys(node.trace_id for node in ordered)),
         events=happened,
         resource=first.resource,
+        last_seen_ns=signs.last_ns,
     )
 
 
@@ -246,20 +317,28 @@ def _node(kind: str, span: SpanRecord) -> Node:
     )
 
 
-def _unfinished(event: EventRecord, last_ns: int) -> Node:
+def _unfinished(record: SpanRecord | EventRecord, key: Key, start_ns: int, signs: _Signs, now_ns: int) -> Node:
+    """A pipeline or component that has no end, from its start or its last heartbeat."""
+    own, component = signs.of(record), record.attributes.get(names.ML_COMPONENT_NAME)
+    last_ns = own.last_ns if component is None else _time_of(record)
     return Node(
-        kind="pipeline",
-        name=_text(event.attributes.get(names.ML_PIPELINE_NAME)),
-        trace_id=event.trace_id,
-        span_id=event.span_id,
+        kind="pipeline" if component is None else "component",
+        name=_text(record.attributes.get(names.ML_PIPELINE_NAME) if component is None else component),
+        trace_id=key[0],
+        span_id=key[1],
         parent_id=_UNKNOWN,
         span=None,
-        start_ns=event.time_ns,
-        end_ns=max(last_ns, event.time_ns),
-        attributes=event.attributes,
-        resource=event.resource,
-        status="unfinished",
+        start_ns=start_ns,
+        end_ns=max(last_ns, start_ns),
+        attributes=record.attributes,
+        resource=record.resource,
+        status=own.status(now_ns),
+        last_seen_ns=last_ns,
     )
+
+
+def _time_of(record: SpanRecord | EventRecord) -> int:
+    return record.time_ns if isinstance(record, EventRecord) else record.end_ns
 
 
 def _attach(kind: str, span: SpanRecord, holder: Node) -> None:

@@ -9,7 +9,8 @@ from mlotel.errors import InvalidArgumentError, InvalidTypeError
 
 def kind_of(value: object) -> str:
     """Name of the type of ``value``, for messages."""
-    return type(value).__qualname__
+    name: str = type.__getattribute__(type(value), "__qualname__")  # past a metaclass, which may be the user's
+    return name
 
 
 def refuse_unknown(call: str, unknown: Mapping[str, Any], known: Sequence[str]) -> None:
@@ -81,7 +82,8 @@ def require_checks(argument: str, value: object) -> tuple[Callable[..., Any], ..
 
 def shown(value: object) -> str:
     """Plain values as they are, anything else by its type: its ``repr`` is the user's code."""
-    if value is None or type(value) in (bool, int, float):
+    kind = type(value)
+    if value is None or kind is bool or kind is int or kind is float:
         return repr(value)
     if type(value) is str:
         return repr(value if len(value) <= 60 else value[:59] + "…")

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from opentelemetry.context import Context
-from opentelemetry.trace import Link, Span, SpanContext, format_span_id, format_trace_id
+from opentelemetry.trace import Link, Span, SpanContext
 
 from mlotel import _clock, _current, artifacts, metrics
 from mlotel._guard import guard, say_once
@@ -20,8 +20,9 @@ from mlotel.semconv import attributes as names
 from mlotel.semconv import metrics as specs
 from mlotel.semconv import spans
 from mlotel.tracing import attributes, capture, lineage
+from mlotel.tracing.held import Held, Holder, Key, Said, kept_links
 from mlotel.tracing.scope import Records, keep_record, record_of, span_name, start_span
-from mlotel.types import AttributeValue, Identity, LinkRecord
+from mlotel.types import AttributeValue, Identity
 
 Role = Literal["input", "output", "mutated"]
 
@@ -39,7 +40,7 @@ TYPES = (
 )
 MAX_PATH = 4096  # a longer string is no path on any system; taking it apart as one could take long
 
-_SCHEME = re.compile(r"^[A-Za-z][A-Za-z0-9+.\-]*://")
+_SCHEME = re.compile(r"^(?:[A-Za-z][A-Za-z0-9+.\-]*::)*[A-Za-z][A-Za-z0-9+.\-]*://")  # fsspec chains addresses
 
 
 def _random_digits() -> str:
@@ -79,6 +80,7 @@ class Recorded:
         span: Its read or write span.
         producer: Who wrote it, for an input, where known.
         made_ns: When it was written, where known: by its producer, else by the file's time of modification.
+        is_more: Whether it was recorded before, and this call only said more about it.
     """
 
     name: str
@@ -86,6 +88,7 @@ class Recorded:
     span: SpanContext
     producer: Producer | None
     made_ns: int | None = None
+    is_more: bool = False
 
 
 def record(
@@ -102,6 +105,8 @@ def record(
     content: Identity | None = None,
     made_by: str | None = None,
     stamp: bool = False,
+    holder: Holder | None = None,
+    is_captured: bool = False,
 ) -> Recorded:
     """Record that ``value`` was read or written, as a span in ``ctx``.
 
@@ -118,11 +123,30 @@ def record(
         content: Of a file: identity of the table, arrays or model in it, where known.
         made_by: Of an input: the traceparent of the span that wrote it, as a person says.
         stamp: Of a file that was just written: whether it may be told who wrote it. The file is rewritten then.
+        holder: Holds the span of a file for a moment, since more may be said about it.
+        is_captured: Whether a library was seen at it, and nobody called ``read`` or ``write``.
     """
     start_ns, before = _clock.wall_ns(), _clock.monotonic_ns()
     place = _place(value)
     path = place if isinstance(place, pathlib.Path) else None
     is_named = name is not None or place is not None
+    word = spans.READ if role == "input" else spans.WRITE
+    held: Held | None = None
+    identity: Identity | None = None
+    said = Said(is_captured, name, uri, type, made_by, content)
+    key: Key | None = None
+    if holder is not None and path is not None:
+        kind: Literal["read", "write"] = "read" if role == "input" else "write"
+        key = kind, os.path.abspath(path)  # noqa: PTH100 - links are not followed
+        held = None if stamp else holder.take(key, is_captured)
+        if held is not None:
+            identity = identity_of(path)
+            if identity.scope == "full" and identity.id == held.identity.id:
+                said = said.with_more(held.said)
+                name, uri, type, made_by, content = said.name, said.uri, said.type, said.made_by, said.content
+            else:  # it changed meanwhile: that is another one
+                held.end()
+                held = None
     name = attributes.text(name if name is not None else default_name(value), 256)
     found: dict[str, AttributeValue] = {
         names.ML_ARTIFACT_NAME: name,
@@ -132,17 +156,13 @@ def record(
         **labels,
     }
     component, run_id = _text(labels.get(names.ML_COMPONENT_NAME)), _text(labels.get(names.ML_RUN_ID))
-    word = spans.READ if role == "input" else spans.WRITE
-    span: Span | None = None
-    if (
-        stamp and path is not None and content is not None and content.scope == "full"
-        and carriers.format_of(path) and lineage.is_small_enough(path)
-    ):  # fmt: skip
+    span: Span | None = None if held is None else held.span
+    if stamp and path is not None and carriers.format_of(path) and lineage.is_small_enough(path):
         # The stamp names the span, and the file's own hash comes after the stamp: this span begins without its id.
         span = start_span(span_name(word, name), ctx, found, start_ns)
-        made = lineage.stamp(span.get_span_context(), content, component=component, run_id=run_id, name=name)
-        carriers.embed(path, made)
-    identity = _remote() if isinstance(place, str) else identity_of(path if path is not None else value)
+        lineage.embed(path, span.get_span_context(), content, component=component, run_id=run_id, name=name)
+    if identity is None:
+        identity = _remote() if isinstance(place, str) else identity_of(path if path is not None else value)
     about: dict[str, AttributeValue] = {
         names.ML_ARTIFACT_ID: identity.id,
         names.ML_ARTIFACT_DIGEST_SCOPE: identity.scope,
@@ -169,15 +189,18 @@ def record(
         with guard("ask a frame what it derives from"):
             derived = lineage.hint(value, identity.id)
             links += [] if derived is None else [derived]
+    if span is None and key is not None:
+        span = start_span(span_name(word, name), ctx, found, start_ns)
     found.update(about)
     if span is None:
         span = start_span(span_name(word, name), ctx, found, start_ns, links)
-    else:
+    elif key is None:
         span.set_attributes(about)
         for link in links:
             span.add_link(link.context, link.attributes)
     end_ns = start_ns + _clock.monotonic_ns() - before
-    span.end(end_time=end_ns)
+    if key is None:
+        span.end(end_time=end_ns)
     if identity.row_count is not None:  # the rows of a file are counted where the table in it is read or written
         with guard("count rows"):  # apart: the rest is recorded whatever becomes of the metrics
             count_rows(identity.row_count, role, labels, ctx)
@@ -188,19 +211,24 @@ def record(
             own, identity, content, component=component, run_id=run_id, name=name if is_named else None,
             uri=place_of, written_ns=end_ns, is_telling=is_telling,
         )  # fmt: skip
+        if place is None and artifacts.has_content(value):
+            artifacts.tell_writer(value, f"{own.trace_id:032x}", f"{own.span_id:016x}")
         if path is not None and lineage.notes_files():
             made = lineage.stamp(own, content or identity, component=component, run_id=run_id, name=name)
             lineage.note(path, own, identity, content, made)
-    if records is not None:
-        kept = tuple(
-            LinkRecord(
-                format_trace_id(link.context.trace_id), format_span_id(link.context.span_id), link.attributes or {}
+    if holder is not None and key is not None:
+        begin_ns, over_ns = (start_ns, end_ns) if held is None else (held.start_ns, held.end_ns)
+        holder.put(
+            Held(
+                key, said, identity, span, span_name(word, name), begin_ns, over_ns, found, links, records,
+                is_full=held is not None,
             )
-            for link in links
-        )
+        )  # fmt: skip
+    elif records is not None:
         parent = getattr(span, "parent", None)
+        kept = kept_links(links)
         keep_record(records, record_of(span, parent, span_name(word, name), start_ns, end_ns, found, False, "", kept))
-    return Recorded(name, identity, own, origin.producer, _made_ns(origin.producer, path))
+    return Recorded(name, identity, own, origin.producer, _made_ns(origin.producer, path), is_more=held is not None)
 
 
 def _numbers(identity: Identity, content: Identity | None) -> dict[str, AttributeValue]:
@@ -288,7 +316,13 @@ def default_name(value: Any) -> str:
     if isinstance(place, pathlib.Path):
         return place.name or str(place)
     if isinstance(place, str):
-        return urllib.parse.urlsplit(place).path.rstrip("/").rpartition("/")[2] or attributes.uri(place)
+        links = attributes.chain(place)
+        try:
+            parts = urllib.parse.urlsplit(next(link for link in links if "://" in link))
+        except (ValueError, StopIteration):  # an open bracket
+            return attributes.uri(place)
+        inner = parts.netloc.rpartition("@")[2] if len(links) > 1 else ""  # of zip://flights.csv
+        return parts.path.rstrip("/").rpartition("/")[2] or inner or attributes.uri(place)
     return attributes.qualified(type(value)).rpartition(".")[2]
 
 

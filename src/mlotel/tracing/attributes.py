@@ -17,13 +17,13 @@ import sys
 import types
 import uuid
 from collections import OrderedDict, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, cast
 
 from opentelemetry import context
 
 from mlotel import _current, _settings
-from mlotel._guard import report
+from mlotel._guard import report, say_once
 from mlotel.tracing.secrets import is_secret, without_credentials
 from mlotel.types import AttributeValue
 
@@ -32,29 +32,40 @@ MAX_ITEMS = 128
 MAX_PARAMS = 64  # the SDK keeps 128 attributes a span and evicts the oldest: params must never push out ml.run.id
 REDACTED = "[redacted]"
 
-_PLAIN_TEXT_TYPES = frozenset(
-    {
-        datetime.datetime,
-        datetime.date,
-        datetime.time,
-        datetime.timedelta,
-        datetime.timezone,
-        decimal.Decimal,
-        fractions.Fraction,
-        uuid.UUID,
-        pathlib.PosixPath,
-        pathlib.WindowsPath,
-        pathlib.PurePosixPath,
-        pathlib.PureWindowsPath,
-        complex,
-        range,
-    }
+
+class Types:
+    """A set of types that is asked by identity: hash and equality of a class are its metaclass's, which users write."""
+
+    __slots__ = ("_ids",)
+
+    def __init__(self, *types: type) -> None:
+        self._ids = frozenset(map(id, types))  # built-in types live for ever
+
+    def __contains__(self, kind: object) -> bool:
+        return id(kind) in self._ids
+
+
+_PLAIN_TEXT_TYPES = Types(
+    datetime.datetime,
+    datetime.date,
+    datetime.time,
+    datetime.timedelta,
+    datetime.timezone,
+    decimal.Decimal,
+    fractions.Fraction,
+    uuid.UUID,
+    pathlib.PosixPath,
+    pathlib.WindowsPath,
+    pathlib.PurePosixPath,
+    pathlib.PureWindowsPath,
+    complex,
+    range,
 )
-_FUNCTIONS = frozenset({types.FunctionType, types.BuiltinFunctionType, types.MethodType})
-SCALARS = frozenset({type(None), bool, int, float, str})
-_DICTS = frozenset({dict, OrderedDict, defaultdict})
-_LISTS = frozenset({list, tuple, set, frozenset})
-_SIZED = _LISTS | {dict, OrderedDict, defaultdict, bytes, bytearray}
+_FUNCTIONS = Types(types.FunctionType, types.BuiltinFunctionType, types.MethodType)
+SCALARS = Types(type(None), bool, int, float, str)
+_DICTS = Types(dict, OrderedDict, defaultdict)
+_LISTS = Types(list, tuple, set, frozenset)
+_SIZED = Types(list, tuple, set, frozenset, dict, OrderedDict, defaultdict, bytes, bytearray)
 _KEY_NOISE = re.compile(r"[^A-Za-z0-9_.\-]+")
 
 
@@ -91,18 +102,28 @@ def _cut(shown: str, limit: int, size: int) -> str:
 
 
 def _redacted(shown: str) -> str:
+    return redacted_by(_settings.current.redact, shown)  # type: ignore[arg-type]  # callers have looked: there is one
+
+
+def redacted_by(redact: Callable[[str], str], shown: str) -> str:
+    """What ``redact`` leaves of ``shown``; ``[redacted]`` when it fails."""
     token = context.attach(_current.silent())  # a redact= that is recorded itself would redact its own words, for ever
     try:
-        result = _settings.current.redact(shown)  # type: ignore[misc]  # callers have looked that there is one
+        result = redact(shown)
     except Exception as error:
-        report("apply redact=", error)
+        _say_redact_failed(f"it raised {qualified(type(error))}")
         return REDACTED
     finally:
         context.detach(token)
     if not issubclass(type(result), str):
-        report("apply redact=", TypeError(f"it returned {qualified(type(result))}, not a str"))
+        _say_redact_failed(f"it returned {qualified(type(result))}, not a str")
         return REDACTED
     return str.__str__(result).encode("utf-8", "replace").decode("utf-8")
+
+
+def _say_redact_failed(why: str) -> None:
+    # Not the message of the exception: it may well hold what was to be taken out.
+    say_once(("redact", why), "mlotel could not apply redact= (%s). Texts that it fails on do not leave.", why)
 
 
 def redacted(value: str) -> str:
@@ -118,9 +139,19 @@ def declared(values: dict[str, AttributeValue]) -> dict[str, AttributeValue]:
 
 
 def uri(value: str) -> str:
-    """``value`` without user information, query and fragment: where something is, not who may read it."""
+    """``value`` without user information, query and fragment: where something is, not who may read it.
+
+    Addresses of fsspec can be chains, ``zip://flights.csv::https://host/flights.zip``: each link is one.
+    """
     shown = str.__getitem__(value, slice(0, 2 * MAX_TEXT))
-    return text(re.split(r"[?#]", shown, maxsplit=1)[0] if "://" in shown else value)
+    if "://" not in shown:
+        return text(value)
+    return text("::".join(text(re.split(r"[?#]", link, maxsplit=1)[0]) for link in chain(shown)))
+
+
+def chain(address: str) -> list[str]:
+    """The links of an address: mostly one. In brackets ``::`` is part of a number."""
+    return re.split(r"::(?![^\[\]]*\])", address)
 
 
 def attribute(value: Any) -> AttributeValue:

@@ -49,6 +49,7 @@ def record_file(
             kind=type or _type(value),
             content=content,
             stamp=role == "output" and not is_open and lineage.stamps_files(),
+            is_captured=True,
         )
         if role == "input" and recorded is not None and content is not None and content.scope == "full":
             lineage.mark(value, content.id, recorded.span)

@@ -12,7 +12,7 @@ from opentelemetry import context
 from opentelemetry.context import Context
 from opentelemetry.trace import INVALID_SPAN, Span, get_current_span, set_span_in_context
 
-from mlotel import _current, _providers, artifacts, metrics
+from mlotel import _current, _providers, _settings, artifacts, metrics
 from mlotel._guard import guard
 from mlotel.errors import InvalidArgumentError, InvalidTypeError
 from mlotel.semconv import attributes as names
@@ -37,6 +37,7 @@ from mlotel.tracing.code import name_of_frame
 from mlotel.tracing.context import parent_context
 from mlotel.tracing.declare import KEYWORDS, Declaration, declare
 from mlotel.tracing.functions import Begin, Execution, wrap
+from mlotel.tracing.held import Holder
 from mlotel.tracing.opened import Opened
 from mlotel.tracing.runs import Run
 from mlotel.tracing.scope import Records, Scope, span_name
@@ -67,8 +68,8 @@ class Component:
     """
 
     __slots__ = (
-        "_checked", "_cpu_ns", "_cpu_since", "_declaration", "_ids", "_kept", "_known", "_labels", "_peak", "_place",
-        "_records", "_removed", "_scope", "_stale", "_trace", "_watched", "name",
+        "_checked", "_cpu_ns", "_cpu_since", "_declaration", "_held", "_ids", "_kept", "_known", "_labels", "_peak",
+        "_place", "_records", "_removed", "_scope", "_stale", "_trace", "_watched", "name",
     )  # fmt: skip
 
     def __init__(self, name: str, declaration: Declaration) -> None:
@@ -79,6 +80,7 @@ class Component:
         self._records: Records | None = None
         self._labels: dict[str, AttributeValue] = {}
         self._kept: dict[Role, dict[str, Any]] = {"input": {}, "output": {}}
+        self._held: Holder | None = None
         self._ids: dict[Role, list[str]] = {"input": [], "output": []}
         self._known: dict[Role, list[str]] = {"input": [], "output": []}
         self._removed: dict[str, int] = {}
@@ -295,6 +297,7 @@ class Component:
         content: Identity | None = None,
         made_by: str | None = None,
         stamp: bool = False,
+        is_captured: bool = False,
     ) -> Recorded | None:
         scope = self._scope  # once: another thread may end the component meanwhile
         if scope is None or _current.is_suppressed(context.get_current()):
@@ -304,6 +307,8 @@ class Component:
                 # Sampled out, or only metrics are listened to: no span would carry the identity, so none is made.
                 count_rows_of(value, role, self._labels, scope.context)
                 return None
+            if self._held is None and _settings.captures_files:
+                self._held = Holder()
             recorded = record(
                 value,
                 role,
@@ -317,13 +322,17 @@ class Component:
                 content=content,
                 made_by=made_by,
                 stamp=stamp,
+                holder=self._held,
+                is_captured=is_captured,
             )
-            self._ids["input" if role == "input" else "output"].append(recorded.identity.id)
+            if not recorded.is_more:
+                self._ids["input" if role == "input" else "output"].append(recorded.identity.id)
             if role == "input":
                 self._watch(value, recorded)
                 reasons = staleness(recorded, self._declaration.stale_after_s)
-                if reasons:
-                    self._stale += [reason for reason in reasons if reason not in self._stale]
+                new = [reason for reason in reasons if reason not in self._stale]
+                self._stale += new
+                if new if recorded.is_more else reasons:
                     metrics.add(specs.ML_DATA_STALE, 1, {names.ML_COMPONENT_NAME: self._own_name}, scope.context)
             return recorded
         return None
@@ -420,6 +429,8 @@ class Component:
         self._kept = {"input": {}, "output": {}}
         if self._watched:
             self._record_mutated()
+        if self._held is not None:
+            self._held.end()
         self._detach()
         scope = self._scope
         self._scope = self._place = None  # its context holds this object: without the cut, only gc frees both

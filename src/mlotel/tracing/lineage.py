@@ -14,7 +14,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from opentelemetry.trace import Link, SpanContext, TraceFlags, format_span_id, format_trace_id
 
@@ -36,11 +36,14 @@ MAX_STAMPED = 256 << 20
 HINT = "mlotel.read"
 """Key in the ``attrs`` of a frame under which stands what it was read as."""
 
-_HINT = re.compile(r"([a-z0-9]{1,16}:[0-9a-f]{32,64}) ((?!0{32})[0-9a-f]{32}) ((?!0{16})[0-9a-f]{16})")
+_HINT = re.compile(r"([a-z0-9]{1,16}:[0-9a-f]{32,64}) ((?!0{32})[0-9a-f]{32}) ((?!0{16})[0-9a-f]{16})( test)?")
 
+_TEST = " test"
 _CALM_S = 0.01  # between two flushes at the ends of components; one takes a fraction of a millisecond
 _ON = frozenset({"1", "true", "yes", "on"})
 _OFF = frozenset({"0", "false", "no", "off"})
+
+T = TypeVar("T")
 
 
 class Memory:
@@ -49,6 +52,7 @@ class Memory:
     def __init__(self) -> None:
         self._by_id: OrderedDict[str, Producer] = OrderedDict()
         self._by_name: OrderedDict[str, Producer] = OrderedDict()
+        self._marks: OrderedDict[str, None] = OrderedDict()
         self._remake_lock()
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=self._remake_lock)
@@ -73,9 +77,19 @@ class Memory:
         with self._lock:
             return self._by_name.get(name)
 
+    def add_mark(self, text: str) -> None:
+        """Note what was left on a frame by this test."""
+        with self._lock:
+            _put(self._marks, text, None)
 
-def _put(table: OrderedDict[str, Producer], key: str, producer: Producer) -> None:
-    table[key] = producer
+    def has_mark(self, text: str) -> bool:
+        """Whether this test has left that on a frame."""
+        with self._lock:
+            return text in self._marks
+
+
+def _put(table: "OrderedDict[str, T]", key: str, value: T) -> None:
+    table[key] = value
     table.move_to_end(key)
     while len(table) > MAX_PRODUCERS:
         table.popitem(last=False)
@@ -109,7 +123,15 @@ def _user_index() -> Index:
     return Index.open()
 
 
+def _is_of_this_test(stamp: carriers.Stamp) -> bool:
+    """Whether the write that a test's stamp names is known here: tests count their ids, so those of others recur."""
+    producer = None if stamp.content_id is None else memory.find(stamp.content_id)
+    return producer is not None and stamp.traceparent == producer.traceparent
+
+
 memory = Memory()
+is_test = False
+"""Whether ids are those of a test, which mean nothing elsewhere; ``mlotel.testing`` says so."""
 open_index: Callable[[], Index | None] = _user_index
 """Opens the index of the user; ``mlotel.testing`` replaces it, so that tests leave nothing behind."""
 
@@ -196,7 +218,10 @@ def find(identity: Identity, content: Identity | None, path: Path | None) -> Ori
     doubt, doubted = None, ""
     if path is not None:
         for stamp, evidence in carriers.stamps(path):
-            verdict = carriers.verify(stamp, file=identity, content=content)
+            if stamp.is_test and not _is_of_this_test(stamp):
+                carriers.count(evidence, "test")
+                continue
+            verdict = carriers.verify(stamp, file=identity, content=content, path=path)
             if verdict.status == "matches":
                 return Origin(stamp.producer(evidence, verdict.artifact_id))
             if verdict.status == "stale" and doubt is None:
@@ -278,15 +303,22 @@ def mark(value: Any, artifact_id: str, span: SpanContext) -> None:
     if not stamps_files():  # pandas writes attrs into its files
         return
     if artifacts.kind_of(value) in ("table", "array") and type(value).__module__.partition(".")[0] == "pandas":
-        value.attrs[HINT] = f"{artifact_id} {format_trace_id(span.trace_id)} {format_span_id(span.span_id)}"
+        text = f"{artifact_id} {format_trace_id(span.trace_id)} {format_span_id(span.span_id)}"
+        if is_test:
+            text += _TEST
+            memory.add_mark(text)
+        value.attrs[HINT] = text
 
 
 def hint(value: Any, own_id: str) -> Link | None:
     """A link to the read that a frame derives from, as far as its ``attrs`` tell; None for the same content."""
-    if type(value).__module__.partition(".")[0] != "pandas" or artifacts.kind_of(value) is None:
+    # In this order: the module of an unknown class is its metaclass's to tell, which may be the user's.
+    if artifacts.kind_of(value) is None or type(value).__module__.partition(".")[0] != "pandas":
         return None
     found = value.attrs.get(HINT)
     if not isinstance(found, str) or not (parts := _HINT.fullmatch(found)) or parts[1] == own_id:
+        return None
+    if parts[4] is not None and not memory.has_mark(found):  # left by another test, maybe in a file
         return None
     to = SpanContext(int(parts[2], 16), int(parts[3], 16), is_remote=False, trace_flags=TraceFlags(TraceFlags.SAMPLED))
     return Link(to, {names.ML_LINK_TYPE: "derived", names.ML_ARTIFACT_ID: parts[1], names.ML_LINK_EVIDENCE: "attrs"})
@@ -318,6 +350,19 @@ def notes_files() -> bool:
     return os.environ.get("MLOTEL_SIDECAR", "").strip().lower() in _ON
 
 
+def embed(
+    path: Path, span: SpanContext, content: Identity | None, *, component: str | None, run_id: str | None, name: str
+) -> None:
+    """Tell a file that was just written who wrote it, with the content where all of it is known."""
+    known = content if content is not None and content.scope == "full" else None
+    scheme = known.id.partition(":")[0] if known else os.environ.get("MLOTEL_HASH", "").strip().lower() or "xxh3"
+    data_id = carriers.data_id(path, scheme=scheme)
+    about = known or (Identity(data_id, "full") if data_id is not None else None)
+    if about is not None:
+        made = stamp(span, about, component=component, run_id=run_id, name=name)
+        carriers.embed(path, replace(made, content_id=known.id if known else None, data_id=data_id))
+
+
 def stamp(
     span: SpanContext, content: Identity, *, component: str | None, run_id: str | None, name: str
 ) -> carriers.Stamp:
@@ -336,6 +381,7 @@ def stamp(
             evidence="embedded",
         ),
         schema_hash=content.schema_hash,
+        is_test=is_test,
     )
 
 

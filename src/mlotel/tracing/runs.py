@@ -15,7 +15,7 @@ from mlotel.errors import InvalidArgumentError
 from mlotel.semconv import attributes as names
 from mlotel.semconv import events, spans
 from mlotel.semconv import metrics as specs
-from mlotel.tracing import attributes, audit, lineage
+from mlotel.tracing import attributes, audit, heartbeat, lineage
 from mlotel.tracing.arguments import refuse_unknown, require_mapping, require_name, require_text
 from mlotel.tracing.capture import Signature, arguments_of
 from mlotel.tracing.code import name_of_frame, name_of_function
@@ -73,7 +73,7 @@ class Run:
     def _begin(self, declared: dict[str, AttributeValue], params: Mapping[str, Any], parent: Context) -> None:
         outer = cast("Run | None", parent.get(_current.RUN))
         around = cast("HasScope | None", parent.get(_current.COMPONENT) or outer)
-        scope = Scope(None if around is None else around._scope)
+        scope = Scope(None if around is None else around._scope, is_run=True)
         name = attributes.text(self._name)
         scope.attributes = {
             names.ML_PIPELINE_NAME: name,
@@ -82,7 +82,8 @@ class Run:
             **declared,
         }
         scope.add_params(params)
-        ctx = baggage.set_baggage(_current.RUN_ID_BAGGAGE, self.id.encode("utf-8", "replace").decode("utf-8"), parent)
+        # As it is recorded: baggage goes to other processes, and other libraries send it to other hosts.
+        ctx = baggage.set_baggage(_current.RUN_ID_BAGGAGE, cast("str", scope.attributes[names.ML_RUN_ID]), parent)
         # A pipeline begins anew: a component around it is its parent by the span, not the one that reads and writes.
         scope.open(span_name(spans.PIPELINE, name), ctx, {_current.RUN: self, _current.COMPONENT: None})
         self._scope = scope
@@ -93,7 +94,10 @@ class Run:
         elif _settings.current.on_run_end is not None:
             self._records = []
         _say_if_sampled_out(scope.span)
-        logs.emit(events.ML_RUN_STARTED, f"pipeline {name} started", scope.attributes, scope.context)
+        every_s = heartbeat.interval_s()
+        started = {**scope.attributes, names.ML_RUN_HEARTBEAT_INTERVAL: every_s}
+        logs.emit(events.ML_RUN_STARTED, f"pipeline {name} started", started, scope.context)
+        heartbeat.begin(scope, every_s)
 
     def _attach(self) -> None:
         if self._scope is not None:
@@ -112,6 +116,7 @@ class Run:
         scope, self._scope = self._scope, None  # its context holds this object: without the cut, only gc frees both
         if scope is None:
             return
+        heartbeat.end(scope)
         scope.detach()
         error_type = None
         with guard("end a pipeline"):

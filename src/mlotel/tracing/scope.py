@@ -61,15 +61,27 @@ class _Inside(Context):
 
 
 class Scope:
-    """An open span with the code that runs in it."""
+    """An open span with the code that runs in it.
+
+    Args:
+        outer: The scope around it.
+        is_run: Whether it is a pipeline's, which knows what is open inside.
+
+    Attributes:
+        inside: The open scopes of the innermost pipeline that this one belongs to, by their ids, in the order they
+            began; None outside pipelines.
+        start_ns: Nanoseconds since 1970 of its start; ``monotonic_ns`` is the same on a clock that is never set.
+    """
 
     __slots__ = (
-        "_left", "_monotonic", "_params", "_seen", "_token", "attributes", "context", "elapsed_ns", "name", "outer",
-        "span", "start_ns",
+        "__weakref__", "_among", "_left", "_params", "_seen", "_token", "attributes", "context", "elapsed_ns",
+        "inside", "monotonic_ns", "name", "outer", "span", "start_ns",
     )  # fmt: skip
 
-    def __init__(self, outer: "Scope | None") -> None:
+    def __init__(self, outer: "Scope | None", *, is_run: bool = False) -> None:
         self.outer = outer
+        self._among = None if outer is None else outer.inside
+        self.inside: dict[int, Scope] | None = {} if is_run else self._among
         self.attributes: dict[str, AttributeValue] = {}
         self.elapsed_ns = 0
         self._params = 0
@@ -81,10 +93,16 @@ class Scope:
         """Start the span under ``parent``; ``extra`` is added to the context that runs inside."""
         self.name = name
         self.start_ns = _clock.wall_ns()
-        self._monotonic = _clock.monotonic_ns()
+        self.monotonic_ns = _clock.monotonic_ns()
         self.span = start_span(name, parent, self.attributes, self.start_ns)
         span_key, span_value = _span_entry(self.span)
         self.context = _Inside({**parent, span_key: span_value, **extra})
+        if self._among is not None:
+            self._among[id(self)] = self
+
+    def innermost(self) -> "Scope | None":
+        """Of a pipeline: the scope inside that began last and is open, a component's or another pipeline's."""
+        return next(iter(list((self.inside or {}).values())[-1:]), None)
 
     def open_unrecorded(self, extra: dict[str, object]) -> None:
         """Be current without a span: only ``attach`` and ``detach`` may follow."""
@@ -157,7 +175,9 @@ class Scope:
 
     def close(self, error: BaseException | None, records: Records | None, *, is_root: bool = False) -> str | None:
         """End the span; returns ``error.type`` when ``error`` is a failure. The root of a run is kept always."""
-        self.elapsed_ns = _clock.monotonic_ns() - self._monotonic
+        if self._among is not None:
+            self._among.pop(id(self), None)
+        self.elapsed_ns = _clock.monotonic_ns() - self.monotonic_ns
         end_ns = self.start_ns + self.elapsed_ns
         error_type, message = None, ""
         if error is not None and failures.is_failure(error):

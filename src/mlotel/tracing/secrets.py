@@ -78,7 +78,8 @@ def _looks_secret(name: str, is_number: bool) -> bool:
 def _is_number(value: Any) -> bool:
     """Whether ``value`` is a number, or a short list of nothing else."""
     kind = type(value)
-    if kind in (list, tuple, set, frozenset) and 0 < len(value) <= 128:
+    # By identity: equality of a class is its metaclass's, which may be the user's.
+    if any(kind is one for one in (list, tuple, set, frozenset)) and 0 < len(value) <= 128:
         return all(issubclass(type(item), int | float) for item in value)
     return issubclass(kind, int | float)
 

@@ -2,8 +2,8 @@
 
 Inside, a stamp stands in the metadata that the format provides: Parquet, Arrow and Feather, safetensors, ONNX, PNG.
 It vouches for the *content* (the id of the table, the arrays, the model), since it cannot hold the hash of the file it
-is in. Beside, in ``<file>.mlotel.json``, it can vouch for the file's bytes as well. A stamp is a claim: ``verify`` says
-whether it still holds.
+is in, and for the rest of the file: libraries store much in another form than it had in memory. Beside, in
+``<file>.mlotel.json``, it can vouch for the file's bytes. A stamp is a claim: ``verify`` says whether it still holds.
 
 >>> import tempfile
 >>> from pathlib import Path
@@ -14,18 +14,23 @@ whether it still holds.
 >>> path = Path(tempfile.mkdtemp()) / "flights.parquet"
 >>> flights.to_parquet(path)
 >>> made = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
->>> carriers.embed(path, carriers.Stamp(made, content_id=artifacts.identify(flights).id, component="clean"))
+>>> ids = {"content_id": artifacts.identify(flights).id, "data_id": carriers.data_id(path)}
+>>> carriers.embed(path, carriers.Stamp(made, component="clean", **ids))
 True
->>> stamp, evidence = carriers.stamp_of(path.rename(path.with_name("moved.parquet")))
+>>> path = path.rename(path.with_name("moved.parquet"))
+>>> stamp, evidence = carriers.stamp_of(path)
 >>> evidence, stamp.component
 ('embedded', 'clean')
 >>> carriers.verify(stamp, content=artifacts.identify(flights)).status
 'matches'
->>> carriers.verify(stamp, content=artifacts.identify(flights.head(1))).status
+>>> carriers.verify(stamp, content=artifacts.identify(flights.head(1)), path=path).status  # the file it is from
+'matches'
+>>> flights.head(1).to_parquet(path)
+>>> carriers.verify(stamp, path=path).status
 'stale'
 
 A format of another distribution joins by the entry-point group ``mlotel.artifacts.carriers``, under the suffix of its
-files: ``zarr``. It offers ``read`` and ``write`` as the files of this folder do.
+files: ``zarr``. It offers ``read`` and ``write`` as the files of this folder do, and, if it can, ``data_id``.
 """
 
 import os
@@ -49,6 +54,8 @@ __all__ = [
     "Reason",
     "Stamp",
     "Verdict",
+    "count",
+    "data_id",
     "embed",
     "format_of",
     "ignored",
@@ -81,7 +88,7 @@ class Verdict:
     """Whether a stamp still vouches for what was found.
 
     Attributes:
-        status: ``matches``: content or file have the id that the stamp names; ``stale``: they have another;
+        status: ``matches``: content or file are what the stamp says; ``stale``: they are something else;
             ``unknown``: nothing is known that could be compared.
         artifact_id: The id that matched.
         reason: A sentence that says why it does not match.
@@ -158,16 +165,40 @@ def embed(path: AnyPath, stamp: Stamp) -> bool:
     return False
 
 
-def verify(stamp: Stamp, *, file: Identity | None = None, content: Identity | None = None) -> Verdict:
+def data_id(path: AnyPath, *, scheme: str = "xxh3") -> str | None:
+    """Digest of all of a file but the stamp, for formats that carry stamps. Never raises.
+
+    Args:
+        path: The file.
+        scheme: Which hash: ``xxh3``, ``blake3``, ``sha256``.
+
+    Returns:
+        The digest, the same before and after ``embed``; None where it cannot be had, or not within two seconds.
+    """
+    name = format_of(path)
+    if name is None:
+        return None
+    with _guard.guard("hash a file without its stamp"):
+        digest = getattr(_load(name), "data_id", None)
+        return None if digest is None else cast("str | None", digest(path, scheme))
+    return None
+
+
+def verify(
+    stamp: Stamp, *, file: Identity | None = None, content: Identity | None = None, path: AnyPath | None = None
+) -> Verdict:
     """Whether a stamp vouches for what was found.
 
-    One of the two ids is enough: a file that was written anew with the same table in it still holds that table, and of
-    a file whose bytes are those that were written, it does not matter how much was read.
+    One of the ids is enough: a file that was written anew with the same table in it still holds that table, and of a
+    file whose bytes are those that were written, it does not matter how much of it was read, or what a library makes
+    of it.
 
     Args:
         stamp: The claim.
         file: Identity of the file's bytes, where known.
         content: Identity of what was read from it, where known.
+        path: The file. Without it a stamp's ``data_id`` does not count. It is read once more where the two ids leave
+            open whether it is the one that was written, but not when there was no time to hash all of it before.
 
     Returns:
         ``stale`` only when an id was compared and no other could still match.
@@ -193,8 +224,22 @@ def verify(stamp: Stamp, *, file: Identity | None = None, content: Identity | No
                 f"The {subject} is not what {stamp.component or 'its producer'} wrote: its id is {_short(found.id)}, "
                 f"not {_short(claimed)}.{_on_columns(stamp, found) if subject == 'content' else ''}"
             )
-    if open_questions:
-        return Verdict("unknown", reason=open_questions[-1])
+    if stamp.data_id is not None and path is not None:
+        is_long = file is not None and file.scope != "full"
+        data = None if is_long else data_id(path, scheme=stamp.data_id.partition(":")[0])
+        if data is None:
+            open_questions.append("The file without its stamp has no id that counts every byte.")
+        elif data == stamp.data_id:
+            return Verdict("matches", file.id if file else stamp.content_id or data)
+        else:
+            open_questions.clear()  # what was read cannot be compared, and the file is another one
+            if not differences:
+                differences.append(
+                    f"The file is not the one that {stamp.component or 'its producer'} wrote: without its stamp it has "
+                    f"the digest {_short(data)}, not {_short(stamp.data_id)}."
+                )
+    if open_questions or not differences:
+        return Verdict("unknown", reason=open_questions[-1] if open_questions else "There is nothing to compare.")
     return Verdict("stale", reason=differences[-1])
 
 

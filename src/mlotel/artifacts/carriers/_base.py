@@ -17,13 +17,16 @@ VERSION = 1
 MAX_BYTES = 4096
 """Size of a stamp as JSON: what is longer was not written by mlotel."""
 
-Reason: TypeAlias = Literal["corrupt", "foreign", "too_large", "version", "not_written", "busy", "lost", "unusable"]
+Reason: TypeAlias = Literal[
+    "corrupt", "foreign", "too_large", "version", "test", "not_written", "busy", "lost", "unusable"
+]
 """Why something was ignored.
 
 - ``corrupt``: a file or an entry that cannot be taken apart;
 - ``foreign``: it can, and is no stamp;
 - ``too_large``: longer than anything mlotel writes;
 - ``version``: of a form that a later mlotel writes;
+- ``test``: left by a test of another process, or by another test;
 - ``not_written``: a stamp that could not be put into a file, or beside it;
 - ``busy``, ``lost``, ``unusable``: of the index: a lock was not free in time (tried again later), entries given up, and
   a database that cannot be used.
@@ -34,6 +37,12 @@ CONTENT_ID = re.compile(r"xxh3:[0-9a-f]{32}|(?:blake3|sha256):[0-9a-f]{64}")
 
 _TRACEPARENT = re.compile(r"00-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})")
 _SCHEMA_HASH = re.compile(r"[0-9a-f]{32}")
+_PATTERNS = (
+    ("content_id", CONTENT_ID),
+    ("file_id", CONTENT_ID),
+    ("data_id", CONTENT_ID),
+    ("schema_hash", _SCHEMA_HASH),
+)
 _MAX_CHARACTERS = {"component": 256, "run_id": 256, "name": 256, "uri": 2048}
 # What no name of anything needs, and what can make a terminal or a reader show something else than is there.
 _UNWANTED = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -51,17 +60,20 @@ class Stamp:
         traceparent: The write span in W3C form.
         content_id: Id of the table, arrays or model in the file; None where only the file is known.
         file_id: Id of the file's bytes. Only a stamp beside the file can have it: one inside would change it.
+        data_id: Digest of all of the file but the stamp. It holds for a table that its library stores in another form,
+            and for one that was read in part, where the content is not the one that was written.
         component: Name of the component that wrote.
         run_id: Its run.
         name: What the artifact was called.
         uri: Where it was written to.
         schema_hash: Hash of its columns' names, order and types.
         created_ns: When it was written, in nanoseconds since 1970.
+        is_test: Whether a test wrote it, under ``mlotel.testing``: its ids mean nothing elsewhere.
         version: Form of the stamp.
 
     Raises:
-        InvalidArgumentError: If a field cannot be what it should be, or there is neither a ``content_id`` nor a
-            ``file_id``. Only ids of scope ``full`` can be vouched for.
+        InvalidArgumentError: If a field cannot be what it should be, or there is none of the three ids. Only ids of
+            scope ``full`` can be vouched for.
 
     Example:
         >>> stamp = Stamp("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", content_id="xxh3:" + "0" * 32)
@@ -81,10 +93,12 @@ class Stamp:
     schema_hash: str | None = None
     created_ns: int = 0
     version: int = VERSION
+    data_id: str | None = None
+    is_test: bool = False
 
     def __post_init__(self) -> None:
         _check("traceparent", self.traceparent, _TRACEPARENT)
-        for field, pattern in (("content_id", CONTENT_ID), ("file_id", CONTENT_ID), ("schema_hash", _SCHEMA_HASH)):
+        for field, pattern in _PATTERNS:
             if (value := getattr(self, field)) is not None:
                 _check(field, value, pattern)
         for field in _MAX_CHARACTERS:
@@ -94,8 +108,12 @@ class Stamp:
             raise InvalidArgumentError("Stamp() got a created_ns that is no number of nanoseconds since 1970.")
         if type(self.version) is not int or self.version != VERSION:
             raise InvalidArgumentError(f"Stamp() got a version other than {VERSION}.")
-        if self.content_id is None and self.file_id is None:
-            raise InvalidArgumentError("Stamp() got neither a content_id nor a file_id: it would vouch for nothing.")
+        if type(self.is_test) is not bool:
+            raise InvalidArgumentError("Stamp() got an is_test that is neither True nor False.")
+        if self.content_id is None and self.file_id is None and self.data_id is None:
+            raise InvalidArgumentError(
+                "Stamp() got none of content_id, file_id and data_id: it would vouch for nothing."
+            )
 
     @classmethod
     def of(
@@ -104,22 +122,26 @@ class Stamp:
         *,
         content_id: str | None = None,
         file_id: str | None = None,
+        data_id: str | None = None,
         schema_hash: str | None = None,
+        is_test: bool = False,
     ) -> "Stamp":
         """The stamp of what a producer wrote.
 
         Args:
             producer: Its texts are taken as they are; one that is too long or not plain text is left out, since a name
                 that was cut is another name.
-            content_id: Id of the table, arrays or model in the file; the producer's ``artifact_id`` when neither id is
-                given.
+            content_id: Id of the table, arrays or model in the file; the producer's ``artifact_id`` without any
+                id.
             file_id: Id of the file's bytes.
+            data_id: Digest of all of the file but the stamp.
             schema_hash: Hash of its columns.
+            is_test: Whether a test wrote it.
 
         Raises:
             InvalidArgumentError: If an id is not of scope ``full``.
         """
-        if content_id is None and file_id is None:
+        if content_id is None and file_id is None and data_id is None:
             content_id = producer.artifact_id
         return cls(
             producer.traceparent,
@@ -131,6 +153,8 @@ class Stamp:
             uri=_text("uri", producer.uri),
             schema_hash=schema_hash,
             created_ns=producer.written_ns,
+            data_id=data_id,
+            is_test=is_test,
         )
 
     def producer(self, evidence: Evidence, artifact_id: str | None = None) -> Producer:
@@ -138,10 +162,10 @@ class Stamp:
 
         Args:
             evidence: How the stamp was found.
-            artifact_id: The id that matched; ``content_id``, else ``file_id``, by default.
+            artifact_id: The id that matched; ``content_id``, else ``file_id``, else ``data_id``, by default.
         """
         _, trace_id, span_id, flags = self.traceparent.split("-")
-        about = artifact_id or self.content_id or self.file_id
+        about = artifact_id or self.content_id or self.file_id or self.data_id
         assert about is not None  # a stamp has one of them
         return Producer(
             trace_id=trace_id,
@@ -160,14 +184,17 @@ class Stamp:
         """The same stamp as it can stand inside the file: without the id of the file's bytes.
 
         Raises:
-            InvalidArgumentError: If it has no ``content_id``: inside a file it would vouch for nothing.
+            InvalidArgumentError: If ``file_id`` is the only id it has: inside a file it would vouch for nothing.
         """
         return self if self.file_id is None else replace(self, file_id=None)
 
     def to_json(self) -> str:
         """The stamp as one line of ASCII, at most 4 KB: texts that do not fit are left out, ids never are."""
         found = {field.name: getattr(self, field.name) for field in fields(self)}
-        kept = {"version": found.pop("version"), **{name: value for name, value in found.items() if value is not None}}
+        version, is_test = found.pop("version"), found.pop("is_test")
+        kept = {"version": version, **{name: value for name, value in found.items() if value is not None}}
+        if is_test:
+            kept["is_test"] = True
         for name in ("uri", "name", "component"):
             text = json.dumps(kept, separators=(",", ":"))
             if len(text) <= MAX_BYTES:

@@ -1,5 +1,8 @@
 """Reading a few bytes of files that may be anything, and replacing a file by an edited copy or not at all.
 
+The digest of a file without its stamp is that of the bytes it would have if it had never got one. It says whether the
+file is the one that was written, whatever a library makes of it when it is read.
+
 What a replaced file keeps: every byte that the edit does not name, its mode, owner, extended attributes, access and
 modification times (the data are as old as they were). It gets a new inode, so programs that have it open or mapped go
 on with the old one. A symbolic link stays a link: the file that it leads to is replaced.
@@ -13,12 +16,17 @@ import errno
 import os
 import stat
 import struct
+import threading
+import time
+from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeAlias
 
 from mlotel import _guard
+from mlotel.artifacts._base import Hasher, OverBudget, deadline_of
 from mlotel.artifacts.carriers._base import Stamp, count
+from mlotel.errors import InvalidArgumentError
 
 Piece: TypeAlias = bytes | tuple[int, int]
 """A part of the edited copy: new bytes, or from where to where the old file is copied."""
@@ -26,6 +34,9 @@ Piece: TypeAlias = bytes | tuple[int, int]
 AnyPath: TypeAlias = str | bytes | os.PathLike[str] | os.PathLike[bytes]
 
 _CHUNK = 1 << 20
+_BUDGET_S = 2.0  # as for the id of an artifact
+_SETTLED_NS = 2_000_000_000  # younger files may change again without a new time of modification
+_REMEMBERED = 1024
 _TEMPORARY = ".mlotel-"
 _BAD_DATA = (ValueError, LookupError, struct.error, OverflowError, RecursionError, MemoryError)
 _NO_FAST_COPY = {errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EPERM}
@@ -77,6 +88,13 @@ Plan: TypeAlias = Callable[[View, str], Sequence[Piece] | None]
 """Says how the file looks with an entry of that text; None when it cannot have one."""
 
 
+Bare: TypeAlias = Callable[[View], Sequence[Piece] | None]
+"""Says how the file looks without an entry, the same whether it has one or not; None for what is not of the format."""
+
+_known: OrderedDict[tuple[object, ...], str] = OrderedDict()
+_known_lock = threading.Lock()
+
+
 def read_stamp(source: str, path: AnyPath, find: Find) -> Stamp | None:
     """The stamp that ``find`` finds in a file. What cannot be read is counted under ``source``; nothing raises."""
     try:
@@ -90,9 +108,63 @@ def read_stamp(source: str, path: AnyPath, find: Find) -> Stamp | None:
     return None if entry is None else Stamp.from_json(entry, source=source)
 
 
+def digest_without(source: str, path: AnyPath, scheme: str, bare: Bare) -> str | None:
+    """Digest of a file as it is without its stamp; None where it cannot be read, or not in time. Never raises.
+
+    Args:
+        source: What is counted under, for a file that cannot be taken apart.
+        path: The file.
+        scheme: Which hash: ``xxh3``, ``blake3``, ``sha256``.
+        bare: Says how the file looks without a stamp.
+    """
+    try:
+        with _regular(os.fspath(path)) as descriptor:
+            before = os.fstat(descriptor)
+            key = (scheme, *_facts(before))
+            with _known_lock:
+                known = _known.get(key)
+            if known is not None:
+                return known
+            settled = time.time_ns() - before.st_mtime_ns > _SETTLED_NS
+            found = _digest(descriptor, scheme, bare)
+            if found is None or _facts(os.fstat(descriptor)) != _facts(before):
+                return None
+    except (OSError, _LeftAloneError, OverBudget, InvalidArgumentError):  # the latter: a hash that is not installed
+        return None
+    except _BAD_DATA:
+        count(source, "corrupt")
+        return None
+    if settled:
+        with _known_lock:
+            _known[key] = found
+            while len(_known) > _REMEMBERED:
+                _known.popitem(last=False)
+    return found
+
+
+def _digest(descriptor: int, scheme: str, bare: Bare) -> str | None:
+    pieces = bare(View(descriptor))
+    if pieces is None:
+        return None
+    hasher = Hasher(scheme, deadline_of(_BUDGET_S))
+    for piece in pieces:
+        if isinstance(piece, bytes):
+            hasher.raw(piece)
+            continue
+        start, stop = piece
+        os.lseek(descriptor, start, os.SEEK_SET)
+        while start < stop:
+            data = os.read(descriptor, min(_CHUNK, stop - start))
+            if not data:
+                raise _LeftAloneError("it became shorter meanwhile")
+            hasher.raw(data)
+            start += len(data)
+    return f"{scheme}:{hasher.digest().hex()}"
+
+
 def write_stamp(source: str, path: AnyPath, stamp: Stamp, find: Find, plan: Plan) -> bool:
     """Put a stamp into a file. Returns False, and counts it, when that cannot be done; the file is then as it was."""
-    if stamp.content_id is None:
+    if stamp.content_id is None and stamp.data_id is None:
         count(source, "not_written")
         return False
     embedded = stamp.embedded()
@@ -221,3 +293,12 @@ def _take_over(before: os.stat_result, target: Path, copy: int, name: Path) -> N
 
 def _facts(found: os.stat_result) -> tuple[int, ...]:
     return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+
+
+def _after_fork() -> None:
+    global _known_lock
+    _known_lock = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

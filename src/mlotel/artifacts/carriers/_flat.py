@@ -64,7 +64,7 @@ def with_entry(footer: bytes, key: bytes, value: bytes) -> bytes:
     What stands before the old footer is, every number at an address that its size divides: the place of the outermost
     table, our mark and the length of all this, the table's directory and the table, the vector of entries, our entry.
     """
-    footer = _without_ours(footer)
+    footer = without_ours(footer)
     root = root_of(footer)
     version = field(footer, root, 0)
     parts = [child(footer, root, index) for index in (1, 2, 3)]  # schema, dictionaries, record batches
@@ -101,7 +101,7 @@ def with_entry(footer: bytes, key: bytes, value: bytes) -> bytes:
     return bytes(out) + footer
 
 
-def _without_ours(footer: bytes) -> bytes:
+def without_ours(footer: bytes) -> bytes:
     """The footer as it was before ``with_entry``."""
     if len(footer) < 12 or footer[4:10] != _MARK:
         return footer

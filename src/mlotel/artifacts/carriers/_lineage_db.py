@@ -34,6 +34,7 @@ _SCHEMA = (
         span_id BLOB NOT NULL, trace_flags INTEGER NOT NULL, component TEXT, run_id TEXT, name TEXT, uri TEXT)""",
     "CREATE INDEX producer_by_artifact ON producer (artifact_id, written_ns)",
     "CREATE INDEX producer_by_name ON producer (name, component, written_ns)",
+    "CREATE INDEX producer_by_place ON producer (uri, written_ns)",
     f"PRAGMA application_id = {_APPLICATION}",
     f"PRAGMA user_version = {_VERSION}",
 )
@@ -153,11 +154,13 @@ class Connection:
 
     def latest_called(self, name: str, component: str, uri: str | None) -> tuple[Any, ...] | None:
         """The newest row of what a component wrote under a name, to an address if there is one, its id first."""
+        # Many projects have a train.csv, and few files lie in one place: + keeps SQLite from going by the name there.
+        where, values = "name = ? AND component = ?", [name, component]
+        if uri is not None:
+            where, values = "uri = ? AND +name = ? AND +component = ?", [uri, name, component]
         with self._working():
             row: tuple[Any, ...] | None = self._raw.execute(
-                f"SELECT {_COLUMNS} FROM producer WHERE name = ? AND component = ? AND uri IS coalesce(?, uri) "
-                "ORDER BY written_ns DESC LIMIT 1",
-                (name, component, uri),
+                f"SELECT {_COLUMNS} FROM producer WHERE {where} ORDER BY written_ns DESC LIMIT 1", values
             ).fetchone()
         return row
 
@@ -166,21 +169,28 @@ class Connection:
         with self._changing():
             self._raw.executemany(f"INSERT INTO producer ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
 
-    def prune(self, max_rows: int, oldest_ns: int, *, only_when_worthwhile: bool = False) -> int:
-        """Delete rows that are older, and all but the newest ``max_rows``; returns how many went."""
-        if only_when_worthwhile:
+    def prune(self, max_rows: int, oldest_ns: int, *, at_most: int | None = None) -> int:
+        """Delete rows that are older, and all but the newest ``max_rows``; returns how many went.
+
+        Args:
+            max_rows: How many stay.
+            oldest_ns: Time before which a row goes.
+            at_most: Delete no more than so many, the oldest, and only when it is worthwhile: nobody shall wait for it.
+        """
+        if at_most is not None:
             with self._working():
                 first, last, first_ns = self._raw.execute(
                     "SELECT id, (SELECT max(id) FROM producer), written_ns FROM producer ORDER BY id LIMIT 1"
                 ).fetchone() or (0, 0, oldest_ns)
             if last - first < max_rows + _SLACK and first_ns >= oldest_ns - _SLACK_NS:
                 return 0
+        end = _MAX_NS if at_most is None else first + at_most
         with self._changing():
             before = self._raw.total_changes
-            self._raw.execute("DELETE FROM producer WHERE written_ns < ?", (oldest_ns,))
+            self._raw.execute("DELETE FROM producer WHERE id < ? AND written_ns < ?", (end, oldest_ns))
+            # Ids go up by one. Where some are missing in between, a few less than max_rows stay: counting takes long.
             self._raw.execute(
-                "DELETE FROM producer WHERE id <= (SELECT id FROM producer ORDER BY id DESC LIMIT 1 OFFSET ?)",
-                (max(0, max_rows),),
+                "DELETE FROM producer WHERE id < ? AND id <= (SELECT max(id) FROM producer) - ?", (end, max_rows)
             )
             return self._raw.total_changes - before
 

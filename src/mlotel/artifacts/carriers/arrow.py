@@ -9,7 +9,7 @@ Source: "Arrow Columnar Format", IPC file and streaming format.
 
 from mlotel.artifacts.carriers import _flat
 from mlotel.artifacts.carriers._base import KEY, Stamp
-from mlotel.artifacts.carriers._files import AnyPath, CorruptError, Piece, View, read_stamp, write_stamp
+from mlotel.artifacts.carriers._files import AnyPath, CorruptError, Piece, View, digest_without, read_stamp, write_stamp
 
 SUFFIXES = (".arrow", ".feather", ".ipc", ".arrows")
 
@@ -35,6 +35,11 @@ def write(path: AnyPath, stamp: Stamp) -> bool:
         ``carriers.embed`` for the rest.
     """
     return write_stamp("arrow", path, stamp, _find, _plan)
+
+
+def data_id(path: AnyPath, scheme: str) -> str | None:
+    """Digest of a file without its stamp, by a hash of that name; None for what is no Arrow file."""
+    return digest_without("arrow", path, scheme, _bare)
 
 
 def _footer(view: View) -> tuple[int, bytes] | None:
@@ -71,12 +76,17 @@ def _find(view: View) -> bytes | None:
     return None if schema is None else _last(data, _flat.child(data, schema, _SCHEMA_METADATA))
 
 
-def _plan(view: View, text: str) -> list[Piece] | None:
+def _bare(view: View) -> list[Piece] | None:
+    return _plan(view, None)
+
+
+def _plan(view: View, text: str | None) -> list[Piece] | None:
+    """The file with an entry of that text; without one for None."""
     found = _footer(view)
     if found is None:
         return None
     start, data = found
-    footer = _flat.with_entry(data, _KEY, text.encode())
+    footer = _flat.without_ours(data) if text is None else _flat.with_entry(data, _KEY, text.encode())
     return [(0, start), footer, len(footer).to_bytes(4, "little") + _MAGIC]
 
 

@@ -36,6 +36,7 @@ MAX_AGE_S = 90 * 86_400.0
 _BATCH = 256
 _MAX_PENDING = 10_000
 _MAX_PENDING_S = 1.0
+_MAX_PRUNED = 1000  # in one go, a few milliseconds: more than what is written in between
 _CALM_S = 1.0  # after a wait in vain nobody waits again for so long: a thousand reads must not wait 50 ms each
 _MAX_FAILURES = 3
 _OFF = frozenset({"off", "false", "0", "no", "never", "none"})
@@ -231,7 +232,7 @@ class Index:
             written = set(map(id, batch))
             self._pending = [producer for producer in self._pending if id(producer) not in written]
             self._pending_since = time.monotonic()
-        connection.prune(MAX_ROWS, _oldest_ns(), only_when_worthwhile=True)
+        connection.prune(MAX_ROWS, _oldest_ns(), at_most=_MAX_PRUNED)
 
     def _connect(self, deadline: float, *, create: bool) -> "database.Connection | None":
         assert self.path is not None

@@ -9,7 +9,7 @@ Source: ``onnx/onnx.proto`` (``ModelProto``), and "Encoding" of Protocol Buffers
 from collections.abc import Iterator
 
 from mlotel.artifacts.carriers._base import KEY, MAX_BYTES, Stamp, count
-from mlotel.artifacts.carriers._files import AnyPath, CorruptError, Piece, View, read_stamp, write_stamp
+from mlotel.artifacts.carriers._files import AnyPath, CorruptError, Piece, View, digest_without, read_stamp, write_stamp
 from mlotel.artifacts.carriers._thrift import binary_at, to_binary, to_varint, varint
 
 SUFFIXES = (".onnx",)
@@ -35,6 +35,11 @@ def write(path: AnyPath, stamp: Stamp) -> bool:
     return write_stamp("onnx", path, stamp, _find, _plan)
 
 
+def data_id(path: AnyPath, scheme: str) -> str | None:
+    """Digest of a file without its stamp, by a hash of that name; None for what is no ONNX model."""
+    return digest_without("onnx", path, scheme, _bare)
+
+
 def _find(view: View) -> bytes | None:
     found = None
     for number, kind, _, start, stop in _fields(view):
@@ -46,7 +51,8 @@ def _find(view: View) -> bytes | None:
     return found
 
 
-def _plan(view: View, text: str) -> list[Piece] | None:
+def _bare(view: View) -> list[Piece] | None:
+    """The model without our entry; None for what is none: every model has a version and a graph."""
     pieces: list[Piece] = []
     copied = 0
     seen = set()
@@ -55,10 +61,17 @@ def _plan(view: View, text: str) -> list[Piece] | None:
         if number == _METADATA_PROPS and kind == _BYTES and _is_ours(view, start, stop):
             pieces.append((copied, head))
             copied = stop
-    if not {(_IR_VERSION, _VARINT), (_GRAPH, _BYTES)} <= seen:  # every model has them: this is something else
+    if not {(_IR_VERSION, _VARINT), (_GRAPH, _BYTES)} <= seen:
+        return None
+    return [*pieces, (copied, view.size)]
+
+
+def _plan(view: View, text: str) -> list[Piece] | None:
+    pieces = _bare(view)
+    if pieces is None:
         return None
     entry = _KEY_FIELD + bytes([2 << 3 | _BYTES]) + to_binary(text.encode())
-    return [*pieces, (copied, view.size), bytes([_METADATA_PROPS << 3 | _BYTES]) + to_varint(len(entry)) + entry]
+    return [*pieces, bytes([_METADATA_PROPS << 3 | _BYTES]) + to_varint(len(entry)) + entry]
 
 
 def _is_ours(view: View, start: int, stop: int) -> bool:

@@ -8,7 +8,7 @@ Source: parquet-format, ``src/main/thrift/parquet.thrift`` and "File format".
 
 from mlotel.artifacts.carriers import _thrift
 from mlotel.artifacts.carriers._base import KEY, Stamp
-from mlotel.artifacts.carriers._files import AnyPath, CorruptError, Piece, View, read_stamp, write_stamp
+from mlotel.artifacts.carriers._files import AnyPath, CorruptError, Piece, View, digest_without, read_stamp, write_stamp
 
 SUFFIXES = (".parquet", ".pq")
 
@@ -33,6 +33,11 @@ def write(path: AnyPath, stamp: Stamp) -> bool:
         ``carriers.embed`` for the rest.
     """
     return write_stamp("parquet", path, stamp, _find, _plan)
+
+
+def data_id(path: AnyPath, scheme: str) -> str | None:
+    """Digest of a file without its stamp, by a hash of that name; None for what is no Parquet file."""
+    return digest_without("parquet", path, scheme, _bare)
 
 
 def _footer(view: View) -> tuple[int, bytes] | None:
@@ -65,7 +70,12 @@ def _find(view: View) -> bytes | None:
     return last
 
 
-def _plan(view: View, text: str) -> list[Piece] | None:
+def _bare(view: View) -> list[Piece] | None:
+    return _plan(view, None)
+
+
+def _plan(view: View, text: str | None) -> list[Piece] | None:
+    """The file with an entry of that text; without one for None."""
     found = _footer(view)
     if found is None:
         return None
@@ -80,17 +90,16 @@ def _plan(view: View, text: str) -> list[Piece] | None:
         for key, _, raw in _entries(data, field)
         if key != _KEY
     ]
-    entries.append(
-        _thrift.struct_of(
-            [(1, _thrift.BINARY, _thrift.to_binary(_KEY)), (2, _thrift.BINARY, _thrift.to_binary(text.encode()))]
-        )
-    )
+    if text is not None:
+        parts = [(1, _thrift.BINARY, _thrift.to_binary(_KEY)), (2, _thrift.BINARY, _thrift.to_binary(text.encode()))]
+        entries.append(_thrift.struct_of(parts))
     parts = [
         (field.number, field.kind, data[field.start : field.stop])
         for field in fields
         if field.number != _KEY_VALUE_METADATA
     ]
-    parts.append((_KEY_VALUE_METADATA, _thrift.LIST, _thrift.to_list(_thrift.STRUCT, entries)))
+    if entries:
+        parts.append((_KEY_VALUE_METADATA, _thrift.LIST, _thrift.to_list(_thrift.STRUCT, entries)))
     footer = _thrift.struct_of(sorted(parts))
     return [(0, start), footer, len(footer).to_bytes(4, "little") + _MAGIC]
 

@@ -7,7 +7,7 @@ import zlib
 from collections.abc import Iterator
 
 from mlotel.artifacts.carriers._base import KEY, MAX_BYTES, Stamp, count
-from mlotel.artifacts.carriers._files import AnyPath, CorruptError, Piece, View, read_stamp, write_stamp
+from mlotel.artifacts.carriers._files import AnyPath, CorruptError, Piece, View, digest_without, read_stamp, write_stamp
 
 SUFFIXES = (".png",)
 
@@ -32,6 +32,11 @@ def write(path: AnyPath, stamp: Stamp) -> bool:
     return write_stamp("png", path, stamp, _find, _plan)
 
 
+def data_id(path: AnyPath, scheme: str) -> str | None:
+    """Digest of a file without its stamp, by a hash of that name; None for what is no PNG file."""
+    return digest_without("png", path, scheme, _bare)
+
+
 def _find(view: View) -> bytes | None:
     if not _is_png(view):
         return None
@@ -54,11 +59,20 @@ def _find(view: View) -> bytes | None:
     return found
 
 
+def _bare(view: View) -> list[Piece] | None:
+    return _with_chunk(view, b"")
+
+
 def _plan(view: View, text: str) -> list[Piece] | None:
-    if not _is_png(view):
-        return None
     body = _TEXT_KEY + text.encode("ascii")
     chunk = len(body).to_bytes(4, "big") + b"tEXt" + body + zlib.crc32(b"tEXt" + body).to_bytes(4, "big")
+    return _with_chunk(view, chunk)
+
+
+def _with_chunk(view: View, chunk: bytes) -> list[Piece] | None:
+    """The file with our chunk after its header, in place of an earlier one."""
+    if not _is_png(view):
+        return None
     pieces: list[Piece] = []
     copied = 0
     for kind, start, length in _chunks(view):

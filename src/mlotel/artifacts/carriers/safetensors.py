@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 from mlotel.artifacts.carriers._base import KEY, Stamp
-from mlotel.artifacts.carriers._files import AnyPath, CorruptError, Piece, View, read_stamp, write_stamp
+from mlotel.artifacts.carriers._files import AnyPath, CorruptError, Piece, View, digest_without, read_stamp, write_stamp
 
 SUFFIXES = (".safetensors",)
 
@@ -30,6 +30,11 @@ def write(path: AnyPath, stamp: Stamp) -> bool:
     return write_stamp("safetensors", path, stamp, _find, _plan)
 
 
+def data_id(path: AnyPath, scheme: str) -> str | None:
+    """Digest of a file without its stamp, by a hash of that name; None for what is no safetensors file."""
+    return digest_without("safetensors", path, scheme, _bare)
+
+
 def _header(view: View) -> bytes | None:
     if view.size < 10:
         return None
@@ -45,6 +50,16 @@ def _find(view: View) -> str | None:
         return None
     entry: str | None = _parsed(header).get(_METADATA, {}).get(KEY)
     return entry
+
+
+def _bare(view: View) -> list[Piece] | None:
+    header = _header(view)
+    if header is None:
+        return None
+    tensors = _parsed(header)
+    kept = {key: value for key, value in tensors.pop(_METADATA, {}).items() if key != KEY}
+    plain = json.dumps([kept, tensors], separators=(",", ":"), sort_keys=True).encode()
+    return [len(plain).to_bytes(8, "little"), plain, (8 + len(header), view.size)]
 
 
 def _plan(view: View, text: str) -> list[Piece] | None:

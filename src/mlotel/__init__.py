@@ -4,6 +4,8 @@ What each name does stands beside it; every one is loaded when it is first used,
 nothing and pulls in neither the OpenTelemetry SDK nor numpy.
 """
 
+import atexit
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -11,10 +13,13 @@ from mlotel._version import __version__ as __version__
 
 if TYPE_CHECKING:
     from mlotel import artifacts as artifacts
+    from mlotel import drift as drift
     from mlotel import errors as errors
+    from mlotel import quality as quality
     from mlotel import testing as testing
     from mlotel._setup import Telemetry as Telemetry
     from mlotel._setup import configure as configure
+    from mlotel.drift.reference import Reference as Reference
     from mlotel.instrumentation import instrument as instrument
     from mlotel.instrumentation import uninstrument as uninstrument
     from mlotel.logs.filtering import log_filter as log_filter
@@ -37,6 +42,7 @@ _HOMES = {
     "Component": "mlotel.tracing.components",
     "Flush": "mlotel.types",
     "Identity": "mlotel.types",
+    "Reference": "mlotel.drift.reference",
     "Run": "mlotel.tracing.runs",
     "Telemetry": "mlotel._setup",
     "carry": "mlotel.tracing.context",
@@ -52,13 +58,14 @@ _HOMES = {
     "uninstrument": "mlotel.instrumentation",
     "write": "mlotel.tracing.components",
 }
-_MODULES = frozenset({"artifacts", "errors", "testing"})
+_MODULES = frozenset({"artifacts", "drift", "errors", "quality", "testing"})
 
 __all__ = [
     "Check",
     "Component",
     "Flush",
     "Identity",
+    "Reference",
     "Run",
     "Telemetry",
     "__version__",
@@ -66,18 +73,28 @@ __all__ = [
     "carry",
     "component",
     "configure",
+    "drift",
     "environment",
     "errors",
     "instrument",
     "log_filter",
     "param",
     "pipeline",
+    "quality",
     "read",
     "removed",
     "testing",
     "uninstrument",
     "write",
 ]
+
+
+@atexit.register
+def _at_exit() -> None:
+    """The end of the program, registered as early as can be: what is registered later runs before, and may record."""
+    endings = sys.modules.get("mlotel._setup._endings")  # configure() loads it
+    if endings is not None:
+        endings.last_step()
 
 
 def __getattr__(name: str) -> Any:

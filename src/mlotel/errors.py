@@ -4,6 +4,7 @@
 
     MlotelError
     ├─ InvalidArgumentError     also a ValueError         a value that cannot be used, such as an empty name
+    │  └─ EmptySampleError                                a sample without a single usable value
     ├─ InvalidTypeError         also a TypeError          a wrong type or an unknown keyword
     ├─ AlreadyConfiguredError   also a RuntimeError       configure() a second time, with other settings
     ├─ NotFoundError            also a LookupError        a run, a plugin or a file that is not there
@@ -18,6 +19,7 @@ __all__ = [
     "AlreadyConfiguredError",
     "CheckFailed",
     "CheckWarning",
+    "EmptySampleError",
     "InvalidArgumentError",
     "InvalidTypeError",
     "MlotelError",
@@ -31,6 +33,10 @@ class MlotelError(Exception):
 
 class InvalidArgumentError(MlotelError, ValueError):
     """An argument has the right type and a value that cannot be used."""
+
+
+class EmptySampleError(InvalidArgumentError):
+    """A sample has no value that can be used: it is empty, or all of it is missing."""
 
 
 class InvalidTypeError(MlotelError, TypeError):

@@ -5,4 +5,4 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from sinks import grpc_sink, http_sink  # noqa: F401 - fixtures, found beside this file
+from sinks import grpc_sink, http_sink, identity, sink_of  # noqa: F401 - fixtures, found beside this file

@@ -66,15 +66,16 @@ def start(code, *, environment=None, folder=None, file="script.py"):
         [sys.executable, "-W", "error", "-W", "ignore:This process:DeprecationWarning", file],
         cwd=folder,
         env={**os.environ, **(environment or {})},
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     )
 
 
-def finish(process, timeout_s=30):
-    """Wait for ``process`` and say what it did."""
-    output, log = process.communicate(timeout=timeout_s)
+def finish(process, timeout_s=30, said=None):
+    """Wait for ``process`` and say what it did; ``said`` is what it reads on standard input."""
+    output, log = process.communicate(said, timeout=timeout_s)
     return Program(process.returncode, output, log)
 
 

@@ -26,6 +26,9 @@ class Kept:
         self.batches.append(list(batch))
         return Outcome(exported=len(batch))
 
+    def hurry(self):
+        pass
+
     def interrupt(self):
         self.gate.set()
 
@@ -240,7 +243,7 @@ def test_flush_result_follows_the_ledger(ledger):
     """Counts add up by signal; what was evicted from the spool moves from spooled to dropped."""
     ledger.write("traces", Outcome(exported=3, dropped={"refused": 2}))
     ledger.write("logs", Outcome(spooled=5))
-    ledger.drop("logs", 4, "evicted")
+    ledger.drop("logs", 4, "evicted", origin="disk")
 
     result = ledger.result()
 

@@ -5,4 +5,4 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "export"))
 
-from sinks import grpc_sink, http_sink  # noqa: F401 - fixtures, found in the folder above
+from sinks import grpc_sink, http_sink, sink_of  # noqa: F401 - fixtures, found in the folder above

@@ -5,8 +5,10 @@ import sys
 import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from opentelemetry import metrics
 from opentelemetry.sdk.metrics import (
@@ -24,16 +26,19 @@ from mlotel import _guard, _providers, _settings
 from mlotel._setup import _environment, _globals
 from mlotel._setup._options import Options, Route, spool_folder
 from mlotel._setup._resource import Facts
-from mlotel._setup._telemetry import Telemetry
+from mlotel._setup._telemetry import Spool, Telemetry
 from mlotel._version import __version__
 from mlotel.export import _counters, _listen
+from mlotel.export._breaker import Breaker
 from mlotel.export._collect import Collector
 from mlotel.export._explain import bare
 from mlotel.export._ledger import SIGNALS, Ledger
 from mlotel.export._outcome import Outcome, Target
-from mlotel.export._queue import Limits, Queue
+from mlotel.export._pending import Pending
+from mlotel.export._queue import Keep, Limits, Queue
+from mlotel.export._recovery import Lane, Recovery
 from mlotel.export.delivery import Delivery
-from mlotel.export.spool import SpoolTarget, SpoolWriter
+from mlotel.export.spool import MAX_TOTAL_BYTES, SpoolTarget, SpoolWriter
 from mlotel.types import Signal, SpanRecord
 
 _PATIENCE_S = 0.5
@@ -95,28 +100,23 @@ def assemble(
     routes = {signal: options.routes[signal] for signal in SIGNALS if signal not in leave_out}
     used = {signal: route for signal, route in routes.items() if route.kind != "none" or route.is_printed}
     hosts = {signal: host for signal in routes if (host := _globals.host(signal)) is not None}
-    writer = None
-    if folder is not None and any(used[signal].kind == "spool" for signal in used if signal not in hosts):
-        writer = SpoolWriter(folder)
-    queues: dict[Signal, Queue] = {}
-    for signal, route in used.items():
-        if signal not in hosts:
-            target = _AfterFacts(facts, _target(signal, route, writer, ledger))
-            queues[signal] = Queue(signal, target, ledger, _limits(signal))
+    parts = _Parts(facts, ledger, folder)
+    queues = {signal: parts.queue(signal, route) for signal, route in used.items() if signal not in hosts}
 
     for signal in list(queues):  # from here on nothing fails
         host = _globals.provide(signal)
         if host is not None:  # set by another thread a moment ago
             hosts[signal] = host
             del queues[signal]
+            parts.pending.pop(signal, None)
     collector = _collector(queues)
-    delivery = Delivery(queues, collector, ledger)
+    delivery = Delivery(queues, collector, ledger, parts.pending, parts.recovery())
     telemetry = Telemetry(
         facts.service_name,
         {signal: _shown(signal, used, hosts) for signal in SIGNALS},
         ledger=ledger,
         delivery=delivery,
-        writer=writer,
+        spool=parts.spool(),
         hosts=hosts,
         resource=facts.attributes,
         stop_recording=_stop_recording,
@@ -132,6 +132,7 @@ def assemble(
     _providers.forget()
     _settings.current.capture_values = options.capture_values
     _settings.current.redact = options.redact
+    delivery.begin()
     return Active(options, telemetry, delivery, facts, hosts, queues, folder)
 
 
@@ -168,10 +169,10 @@ def _where(active: Active) -> tuple[str | None, int | None]:
     if "traces" not in active.queues or route.kind == "none":
         return None, 0
     is_delivered = active.delivery.flush(1.0, ("traces", "logs"))  # only then is it certain where they are
-    if route.kind == "otlp":
+    folder = active.telemetry.spool_folder
+    if route.kind == "otlp" and not active.delivery.kept("traces"):
         lost = active.delivery.lost("traces")
         return bare(route.endpoint).removesuffix("/v1/traces"), lost if lost or is_delivered else None
-    folder = active.telemetry.spool_folder
     return (active.options.spool if folder == active.folder else str(folder)), 0
 
 
@@ -181,6 +182,7 @@ class _AfterFacts:
     def __init__(self, facts: Facts, target: Target) -> None:
         self._facts = facts
         self._target = target
+        self.hurry = target.hurry
         self.interrupt = target.interrupt
         self.close = target.close
         self.restart = target.restart
@@ -190,20 +192,65 @@ class _AfterFacts:
         return self._target(batch)
 
 
-def _target(signal: Signal, route: Route, writer: SpoolWriter | None, ledger: Ledger) -> Target:
-    """Where one signal goes. A spool behind an endpoint is put around the OTLP target here."""
-    target: Target | None = None
-    if route.kind == "otlp":
-        from mlotel.export.otlp import OtlpTarget  # the exporters are slow to import
+class _Parts:
+    """Makes the targets of one ``assemble``, and keeps what they share."""
 
-        target = OtlpTarget(signal, route.endpoint, route.protocol, route.headers, _timeout_s(signal))
-    elif route.kind == "spool" and writer is not None:
-        target = SpoolTarget(signal, writer, ledger)
-    if route.is_printed or target is None:
-        from mlotel.export.console import ConsoleTarget
+    def __init__(self, facts: Facts, ledger: Ledger, folder: Path | None) -> None:
+        self._facts = facts
+        self._ledger = ledger
+        self._folder = folder
+        self._writer: SpoolWriter | None = None
+        self._lanes: dict[Signal, Lane] = {}
+        self._recovery: Recovery | None = None
+        self.pending: dict[Signal, Pending] = {}
+        self._disk: dict[str, Any] = {
+            "is_synced": _environment.one_of("MLOTEL_SPOOL_FSYNC", ("batch", "off")) == "batch",
+            "max_total_bytes": int(_environment.number("MLOTEL_SPOOL_MAX_BYTES", MAX_TOTAL_BYTES, at_least=10_000)),
+        }
 
-        target = ConsoleTarget(signal, beside=target)
-    return target
+    def queue(self, signal: Signal, route: Route) -> Queue:
+        """The queue of one signal, with all that is behind it."""
+        keep: Keep | None = None
+        place = ""
+        target: Target | None = None
+        if route.kind == "otlp":
+            target = self._otlp(signal, route)
+            keep, place = self.pending.get(signal), urlsplit(route.endpoint).netloc or route.endpoint
+        elif route.kind == "spool" and self._folder is not None:
+            if self._writer is None:
+                self._writer = SpoolWriter(self._folder, **self._disk)
+            target = SpoolTarget(signal, self._writer, self._ledger)
+        if route.is_printed or target is None:
+            from mlotel.export.console import ConsoleTarget
+
+            target = ConsoleTarget(signal, beside=target)
+        return Queue(signal, _AfterFacts(self._facts, target), self._ledger, _limits(signal), keep, place)
+
+    def recovery(self) -> Recovery | None:
+        """What delivers the records that wait; None where none can wait."""
+        lanes = {signal: lane for signal, lane in self._lanes.items() if signal in self.pending}
+        self._recovery = Recovery(lanes) if lanes else None
+        return self._recovery
+
+    def spool(self) -> Spool | None:
+        """The files of this process, as ``Telemetry`` shows them."""
+        found: list[SpoolWriter | Pending] = [*([self._writer] if self._writer is not None else [])]
+        found += self.pending.values()
+        return Spool(found) if found else None
+
+    def _otlp(self, signal: Signal, route: Route) -> Target:
+        from mlotel.export.otlp import OtlpTarget, sender  # the encoders and the libraries below are slow to import
+
+        breaker, timeout_s = Breaker(), _timeout_s(signal)
+        open_one = partial(sender, signal, route.endpoint, route.protocol, route.headers)
+        if self._folder is not None:
+            self.pending[signal] = Pending(signal, self._folder, self._ledger, **self._disk)
+            self._lanes[signal] = Lane(breaker, self.pending[signal], open_one, timeout_s)
+        return OtlpTarget(signal, route.endpoint, open_one(), breaker, timeout_s, self._folder, self._recovered)
+
+    def _recovered(self) -> None:
+        if self._recovery is not None:
+            self._recovery.wake()
 
 
 def _limits(signal: Signal) -> Limits:

@@ -153,7 +153,7 @@ def _begin(options: _options.Options, *, is_worker: bool = False, **details: Any
 
     libraries: list[str] = []
     if options.instrument:
-        from mlotel import instrumentation  # loads wrapt, for those who instrument
+        from mlotel import instrumentation  # for those who instrument
 
         with _workers.guarded() if is_worker else contextlib.nullcontext():
             libraries = instrumentation.resolve(options.instrument, "configure() got instrument=")
@@ -181,5 +181,5 @@ def _end() -> None:
 
 
 def _disabled() -> Telemetry:
-    reason = _settings.why_disabled() or "MLOTEL_DISABLED"  # changed since the first use, which is what counts
-    return Telemetry("", dict.fromkeys(SIGNALS, "none"), ledger=Ledger(), why_disabled=f"{reason}=true")
+    reason = _settings.why_disabled() or "MLOTEL_DISABLED=true"  # changed since the first use, which is what counts
+    return Telemetry("", dict.fromkeys(SIGNALS, "none"), ledger=Ledger(), why_disabled=reason)

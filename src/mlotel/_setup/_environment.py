@@ -52,3 +52,14 @@ def whole(name: str, default: int) -> int:
 def milliseconds(name: str, default_s: float) -> float:
     """A time that ``name`` gives in milliseconds, in seconds."""
     return number(name, default_s * 1000) / 1000
+
+
+def one_of(name: str, choices: tuple[str, ...]) -> str:
+    """Value of ``name``, in lower case; the first of ``choices`` where it is not set or none of them."""
+    value = (text(name) or choices[0]).lower()
+    if value in choices:
+        return value
+    _guard.say_once(
+        ("environment", name), "%s is %r; it must be %s. %s is used.", name, value, " or ".join(choices), choices[0]
+    )
+    return choices[0]

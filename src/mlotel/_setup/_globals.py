@@ -38,9 +38,10 @@ _SET: dict[Signal, Callable[[Any], None]] = {
 
 FlushSignal = Callable[[Signal, float], bool]
 
-_RUN = f"{span_words.PIPELINE} "
-_URGENT = frozenset({events.ML_RUN_STARTED})
-"""Events that leave at once, so that a run that is killed has left a trace of itself."""
+_PROMPT = (f"{span_words.PIPELINE} ", f"{span_words.HEARTBEAT} ")
+"""Spans that do not wait for a batch: the end of a run is what people look for next, perhaps in another terminal."""
+_URGENT = frozenset({events.ML_RUN_STARTED, events.ML_RUN_HEARTBEAT})
+"""Events that leave at once, so that a run that is killed has left a trace of itself, up to its last minute."""
 
 
 class SpanSwitch(SpanProcessor):
@@ -54,8 +55,7 @@ class SpanSwitch(SpanProcessor):
         """Put ``span`` into the queue; never waits."""
         queue = self.queue
         if queue is not None and span.context is not None and span.context.trace_flags.sampled:
-            # The end of a run is what people look for next, perhaps in another terminal: it does not wait for a batch.
-            queue.put(span, urgent=span.name.startswith(_RUN))
+            queue.put(span, urgent=span.name.startswith(_PROMPT))
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
         """Deliver the spans; for whoever holds the provider and not the ``Telemetry``."""

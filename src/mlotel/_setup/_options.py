@@ -1,5 +1,6 @@
 """What ``configure()`` was asked for: arguments over environment over defaults, checked and made plain."""
 
+import logging
 import os
 import pkgutil
 from collections.abc import Callable, Iterable, Mapping
@@ -138,13 +139,22 @@ def resolve(arguments: Mapping[str, Any]) -> Options:
     instrument = arguments["instrument"] or _instrument([name for name in named if name.strip()])
     return Options(
         service_name=arguments["service_name"],
-        routes={signal: _route(signal, arguments, has_spool=spool is not False) for signal in SIGNALS},
+        routes=routes(arguments, has_spool=spool is not False),
         spool=None if spool is False else os.fspath(spool),
         instrument=instrument,
         capture_values=bool(_environment.truth("MLOTEL_CAPTURE_VALUES")) if capture is None else capture,
         redact=_redact_from_environment() if arguments["redact"] is None else arguments["redact"],
         is_quiet=bool(_environment.truth("MLOTEL_QUIET")) if quiet is None else quiet,
     )
+
+
+def routes(arguments: Mapping[str, Any], *, has_spool: bool) -> dict[Signal, Route]:
+    """Where each signal goes, from ``endpoint``, ``protocol`` and ``headers`` and the environment.
+
+    Raises:
+        InvalidArgumentError: If an endpoint or protocol, argument or variable, cannot be used.
+    """
+    return {signal: _route(signal, arguments, has_spool=has_spool) for signal in SIGNALS}
 
 
 def spool_folder(options: Options) -> Path | None:
@@ -263,7 +273,12 @@ def _headers(value: Any, source: str) -> dict[str, str]:
     if isinstance(value, str):
         from opentelemetry.util.re import parse_env_headers
 
-        found = dict(parse_env_headers(value, liberal=True))
+        foreign = logging.getLogger("opentelemetry.util.re")
+        was_disabled, foreign.disabled = foreign.disabled, True  # it logs what it cannot read: secrets, too
+        try:
+            found = dict(parse_env_headers(value, liberal=True))
+        finally:
+            foreign.disabled = was_disabled
         if len(found) < len([part for part in value.split(",") if part.strip()]):
             raise InvalidArgumentError(f"configure() got {source} with a part that is not name=value. Write 'a=1,b=2'.")
         return found

@@ -15,6 +15,7 @@ from mlotel import _guard
 from mlotel._setup._ci import ci_facts
 from mlotel._setup._vcs import vcs_facts, work_tree
 from mlotel.semconv import attributes as names
+from mlotel.tracing import attributes as texts
 
 _ARCHITECTURES = {
     "x86_64": "amd64",
@@ -96,11 +97,10 @@ class Facts:
         found = {**process_facts(), **self._ci, **self._vcs, **self._stated}
         if self._redact is None:
             return found
-        redacted: dict[str, Any] = {}
-        for name, value in found.items():
-            with _guard.guard("redact an attribute of the resource"):  # what redact() fails on does not leave
-                redacted[name] = self._redact(value) if isinstance(value, str) else value
-        return redacted
+        return {
+            name: texts.redacted_by(self._redact, value) if isinstance(value, str) else value
+            for name, value in found.items()
+        }
 
 
 class LiveResource(Resource):

@@ -2,10 +2,10 @@
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from mlotel import _guard
 from mlotel.errors import InvalidArgumentError, InvalidTypeError
@@ -14,7 +14,35 @@ from mlotel.types import Flush, Signal
 
 if TYPE_CHECKING:
     from mlotel.export.delivery import Delivery
-    from mlotel.export.spool import SpoolWriter
+
+
+class Files(Protocol):
+    """What writes files of the spool."""
+
+    @property
+    def folder(self) -> Path:
+        """Where they are by now."""
+
+    @property
+    def file(self) -> Path | None:
+        """The one that is being written."""
+
+
+class Spool:
+    """The files of this process in the spool, whoever writes them."""
+
+    def __init__(self, writers: Sequence[Files]) -> None:
+        self._writers = list(writers)
+
+    @property
+    def folder(self) -> Path:
+        """Where they are by now."""
+        return self._writers[0].folder
+
+    @property
+    def file(self) -> Path | None:
+        """The first that was begun; None before the first record."""
+        return next((writer.file for writer in self._writers if writer.file is not None), None)
 
 
 class Telemetry:
@@ -31,7 +59,7 @@ class Telemetry:
         *,
         ledger: Ledger,
         delivery: "Delivery | None" = None,
-        writer: "SpoolWriter | None" = None,
+        spool: Spool | None = None,
         hosts: Mapping[Signal, Any] = MappingProxyType({}),
         resource: Callable[[], Mapping[str, Any]] = dict,
         stop_recording: Callable[[], None] = lambda: None,
@@ -42,7 +70,7 @@ class Telemetry:
         self._endpoints = MappingProxyType(dict(endpoints))
         self._ledger = ledger
         self._delivery = delivery
-        self._writer = writer
+        self._spool = spool
         self._hosts = dict(hosts)
         self._resource = resource
         self._stop_recording = stop_recording
@@ -63,13 +91,13 @@ class Telemetry:
 
     @property
     def spool_folder(self) -> Path | None:
-        """Folder of the spool's files; None where no signal goes there."""
-        return None if self._writer is None else self._writer.folder
+        """Folder for records that have no endpoint, or whose endpoint does not take them; None without a spool."""
+        return None if self._spool is None else self._spool.folder
 
     @property
     def spool_file(self) -> Path | None:
-        """This process's file in the spool; None before the first record is written."""
-        return None if self._writer is None else self._writer.file
+        """A file of this process in the spool; None before the first record is written there."""
+        return None if self._spool is None else self._spool.file
 
     @property
     def resource(self) -> Mapping[str, Any]:
@@ -79,13 +107,18 @@ class Telemetry:
     def flush(self, timeout_s: float = 5.0) -> Flush:
         """Deliver what was recorded so far, metrics collected once more, and count.
 
+        What the endpoint has not confirmed shortly before the time is over goes to the spool, so that nothing is left
+        in memory; it is delivered later, by this process or another. With ``spool=False`` delivery goes on in the
+        background.
+
         Args:
-            timeout_s: Seconds to wait, at most. What is not delivered by then goes on in the background, and is in none
-                of the counts yet.
+            timeout_s: Seconds to wait, at most, whatever the network does.
 
         Returns:
-            Records since ``configure()`` that were exported, spooled and dropped, a signal each. What goes through
-            providers of the host application is flushed there, and not counted: only its exporters know.
+            Records since ``configure()`` that were exported, that are on disk and that were dropped, a signal each.
+            They add up to what was recorded before the call; with ``spool=False`` what is still under way is in none.
+            What goes through providers of the host application is flushed there, and not counted: only its exporters
+            know.
 
         Raises:
             InvalidTypeError: If ``timeout_s`` is no number.
@@ -103,16 +136,34 @@ class Telemetry:
         if self._is_open:
             waiting = self._flush_hosts(timeout_s)
             if self._delivery is not None:
-                self._delivery.flush(timeout_s)
+                self._delivery.settle(max(0.0, deadline - time.monotonic()))
             for done in waiting:
                 done.wait(max(0.0, deadline - time.monotonic()))
         return self._ledger.result()
 
+    def finish(self, timeout_s: float) -> None:
+        """``flush`` for the end of a program: it waits only while the endpoint takes something, as ``shutdown`` does.
+
+        Args:
+            timeout_s: Seconds to wait, at most.
+        """
+        deadline = time.monotonic() + timeout_s
+        if self._is_open:
+            waiting = self._flush_hosts(timeout_s)
+            if self._delivery is not None:
+                self._delivery.finish(max(0.0, deadline - time.monotonic()))
+            for done in waiting:
+                done.wait(max(0.0, deadline - time.monotonic()))
+
     def shutdown(self, timeout_s: float = 5.0) -> Flush:
         """``flush``, then stop: nothing is recorded afterwards, and ``configure()`` may be called again.
 
+        It waits only while the endpoint takes something: after 0.8 seconds without an answer the rest goes to the
+        spool, where the next ``configure()`` with an endpoint finds it. With ``spool=False`` it waits as long as it
+        may, and what was not delivered is counted as dropped.
+
         Args:
-            timeout_s: Seconds to wait, at most. What is not delivered by then is counted as dropped.
+            timeout_s: Seconds to wait, at most, whatever the network does.
 
         Returns:
             The final counts. A second call returns them again.
@@ -144,7 +195,7 @@ class Telemetry:
         if self._why_disabled is not None:
             return f"<Telemetry disabled: {self._why_disabled}>"
         where = ", ".join(f"{signal} → {self._endpoints[signal]}" for signal in SIGNALS)
-        spool = f"; spool {self.spool_folder}" if self._writer is not None else ""
+        spool = f"; spool {self.spool_folder}" if self._spool is not None else ""
         return f"<Telemetry of {self.service_name!r}: {where}{spool}{'' if self._is_open else '; shut down'}>"
 
     def _flush_hosts(self, timeout_s: float) -> list[threading.Event]:

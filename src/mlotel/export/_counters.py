@@ -6,9 +6,11 @@ from weakref import WeakSet
 from opentelemetry.metrics import CallbackOptions, Meter, Observation
 
 from mlotel.export._ledger import Fate, Ledger
+from mlotel.export._outcome import Reason
 from mlotel.semconv import attributes as names
 from mlotel.semconv import metrics as specs
 from mlotel.semconv._spec import MetricSpec
+from mlotel.types import Signal
 
 SCOPE = "mlotel.export"
 
@@ -40,13 +42,17 @@ def _observer(fate: Fate) -> Callable[[CallbackOptions], Iterable[Observation]]:
     def observe(options: CallbackOptions) -> Iterable[Observation]:
         if _watched is None:
             return []
-        found = []
+        sums: dict[tuple[Signal, Reason | None], int] = {}
         for entry in _watched.counts():
             if entry.fate == fate:
-                attributes = {names.ML_TELEMETRY_SIGNAL: str(entry.signal)}
-                if entry.reason is not None:
-                    attributes[names.ML_TELEMETRY_REASON] = str(entry.reason)
-                found.append(Observation(entry.records, attributes))
-        return found
+                sums[entry.signal, entry.reason] = sums.get((entry.signal, entry.reason), 0) + entry.records
+        return [Observation(records, _attributes(*key)) for key, records in sums.items()]
 
     return observe
+
+
+def _attributes(signal: Signal, reason: Reason | None) -> dict[str, str]:
+    attributes = {names.ML_TELEMETRY_SIGNAL: str(signal)}
+    if reason is not None:
+        attributes[names.ML_TELEMETRY_REASON] = str(reason)
+    return attributes

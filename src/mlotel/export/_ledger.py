@@ -8,17 +8,29 @@ from typing import Literal, NamedTuple, TypeAlias
 from mlotel.export._outcome import Outcome, Reason
 from mlotel.types import Flush, Signal
 
-Fate: TypeAlias = Literal["exported", "spooled", "dropped"]
+Fate: TypeAlias = Literal["exported", "spooled", "dropped", "superseded"]
+
+Origin: TypeAlias = Literal["fresh", "disk", "others"]
 
 SIGNALS: tuple[Signal, ...] = ("traces", "metrics", "logs")
 
 
 class Entry(NamedTuple):
-    """A number of records of one signal with one fate; ``reason`` only for those that were dropped."""
+    """A number of records of one signal with one fate.
+
+    Attributes:
+        fate: ``superseded`` is a data point of a cumulative metric whose successor holds all that it said.
+        signal: Which records.
+        reason: Why, for those that were dropped.
+        origin: Where they were before: ``fresh`` from this process's memory; on its ``disk``, so that they had been
+            counted as spooled; or on disk from ``others``, whose records are in no result of this process.
+        records: How many.
+    """
 
     fate: Fate
     signal: Signal
     reason: Reason | None
+    origin: Origin
     records: int
 
 
@@ -31,23 +43,40 @@ class Ledger:
 
     def __init__(self) -> None:
         self._entries: deque[Entry] = deque()
-        self._counts: dict[tuple[Fate, Signal, Reason | None], int] = {}
+        self._counts: dict[tuple[Fate, Signal, Reason | None, Origin], int] = {}
         self._is_folding = False
         self._lock = threading.RLock()  # re-entrant: a signal handler may read while its own thread was reading
 
     def write(self, signal: Signal, outcome: Outcome) -> None:
         """Enter what became of one batch."""
         if outcome.exported:
-            self._entries.append(Entry("exported", signal, None, outcome.exported))
+            self._entries.append(Entry("exported", signal, None, "fresh", outcome.exported))
         if outcome.spooled:
-            self._entries.append(Entry("spooled", signal, None, outcome.spooled))
+            self._entries.append(Entry("spooled", signal, None, "fresh", outcome.spooled))
         for reason, records in outcome.dropped.items():
             self.drop(signal, records, reason)
 
-    def drop(self, signal: Signal, records: int, reason: Reason) -> None:
-        """Enter ``records`` that are lost for ``reason``."""
+    def drop(self, signal: Signal, records: int, reason: Reason, origin: Origin = "fresh") -> None:
+        """Enter ``records`` that are lost for ``reason``.
+
+        Args:
+            signal: Which records.
+            records: How many.
+            reason: Why they are lost.
+            origin: Where they were before. Those that were on ``disk`` are spooled no longer.
+        """
         if records:
-            self._entries.append(Entry("dropped", signal, reason, records))
+            self._entries.append(Entry("dropped", signal, reason, origin, records))
+
+    def replay(self, signal: Signal, records: int) -> None:
+        """Enter ``records`` that were spooled and have been delivered now."""
+        if records:
+            self._entries.append(Entry("exported", signal, None, "disk", records))
+
+    def supersede(self, signal: Signal, records: int) -> None:
+        """Enter data points that were spooled, and whose place newer ones of the same series have taken."""
+        if records:
+            self._entries.append(Entry("superseded", signal, None, "disk", records))
 
     def tidy(self) -> None:
         """Add entries up, so that they do not pile up where nobody asks. Never waits for a thread that is reading."""
@@ -63,9 +92,9 @@ class Ledger:
         self._is_folding = True
         try:
             while self._entries:
-                fate, signal, reason, records = self._entries.popleft()
-                key = (fate, signal, reason)
-                self._counts[key] = self._counts.get(key, 0) + records
+                entry = self._entries.popleft()
+                key = (entry.fate, entry.signal, entry.reason, entry.origin)
+                self._counts[key] = self._counts.get(key, 0) + entry.records
         finally:
             self._is_folding = False
 
@@ -76,13 +105,16 @@ class Ledger:
             return [Entry(*key, records) for key, records in self._counts.items()]
 
     def result(self) -> Flush:
-        """The sums as ``flush`` and ``shutdown`` return them."""
+        """The sums as ``flush`` and ``shutdown`` return them: ``spooled`` is what is on disk now."""
         exported: dict[Signal, int] = dict.fromkeys(SIGNALS, 0)
-        spooled, dropped = dict(exported), dict(exported)
-        fates: dict[Fate, dict[Signal, int]] = {"exported": exported, "spooled": spooled, "dropped": dropped}
-        for fate, signal, reason, records in self.counts():
-            fates[fate][signal] += records
-            if reason == "evicted":  # it was on disk, and is no longer
+        spooled, dropped, superseded = dict(exported), dict(exported), dict(exported)
+        fates: dict[Fate, dict[Signal, int]] = {
+            "exported": exported, "spooled": spooled, "dropped": dropped, "superseded": superseded
+        }  # fmt: skip
+        for fate, signal, _, origin, records in self.counts():
+            if origin != "others":
+                fates[fate][signal] += records
+            if origin == "disk":
                 spooled[signal] -= records
         return Flush(MappingProxyType(exported), MappingProxyType(spooled), MappingProxyType(dropped))
 

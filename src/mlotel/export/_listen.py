@@ -1,7 +1,7 @@
-"""Hears what the SDK's exporters log about our own deliveries, and keeps it out of the application's log.
+"""Hears what the published encoders log about our own records, and keeps it out of the application's log.
 
-The exporters say why a delivery failed only in a log line, several for each batch. The filter acts on the exporters'
-loggers and only in a thread that is delivering for mlotel, so exporters of the host application log as before.
+An encoder says only in a log line that it left a value out. The filter acts on the encoders' loggers and only in a
+thread that is encoding for mlotel, so exporters of the host application log as before.
 """
 
 import logging
@@ -9,15 +9,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-_LOGGERS = (
-    "opentelemetry.exporter.otlp.common.http",
-    "opentelemetry.exporter.otlp.json.common._internal",
-    "opentelemetry.exporter.otlp.proto.common._internal",
-    "opentelemetry.exporter.otlp.proto.grpc.exporter",
-    "opentelemetry.exporter.otlp.proto.http._log_exporter",
-    "opentelemetry.exporter.otlp.proto.http.metric_exporter",
-    "opentelemetry.exporter.otlp.proto.http.trace_exporter",
-)
+_LOGGERS = ("opentelemetry.exporter.otlp.proto.common._internal",)
 
 _delivering = threading.local()
 
@@ -50,7 +42,7 @@ def remove() -> None:
 
 @contextmanager
 def listening() -> Iterator[list[str]]:
-    """Within it, log lines of the exporters in this thread go to the list and nowhere else."""
+    """Within it, log lines of the encoders in this thread go to the list and nowhere else."""
     before = getattr(_delivering, "heard", None)
     heard: list[str] = []
     _delivering.heard = heard

@@ -16,30 +16,39 @@ OtlpProtocol: TypeAlias = Literal["http/protobuf", "grpc"]
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one batch. The three add up to the records that were in it.
+    """What became of one batch. All together are the records that were in it.
 
     Attributes:
         exported: Records that the receiver confirmed.
         spooled: Records that are on disk.
         dropped: Records that are lost, by reason.
+        left: Items that could not be delivered now, to be kept on disk by whoever called.
     """
 
     exported: int = 0
     spooled: int = 0
     dropped: Mapping[Reason, int] = field(default_factory=dict)
+    left: Sequence[Any] = ()
+
+    def __add__(self, other: "Outcome") -> "Outcome":
+        """What became of two batches together."""
+        dropped = dict(self.dropped)
+        for reason, records in other.dropped.items():
+            dropped[reason] = dropped.get(reason, 0) + records
+        return Outcome(self.exported + other.exported, self.spooled + other.spooled, dropped, [*self.left, *other.left])
 
 
 class Target(Protocol):
-    """Where the batches of one signal go. Called from one thread, the queue's worker.
-
-    A target that keeps what another one refuses wraps it: it calls the other, and looks at ``Outcome.dropped``.
-    """
+    """Where the batches of one signal go. Called from one thread, the queue's worker."""
 
     def __call__(self, batch: Sequence[Any]) -> Outcome:
         """Deliver ``batch``, in bounded time. Failures are part of the outcome, never raised on purpose."""
 
+    def hurry(self) -> None:
+        """Make a call in progress return soon. Comes from another thread; later calls work as ever."""
+
     def interrupt(self) -> None:
-        """Make a call in progress return soon. Comes from another thread; later calls deliver nothing."""
+        """``hurry``, for the end of the program: later calls deliver nothing, and leave their batches."""
 
     def close(self) -> None:
         """Give back what the target holds. Nothing is delivered afterwards."""

@@ -1,18 +1,14 @@
-"""What the three signals differ in: how many records a queued item is, and how a batch becomes a line of OTLP/JSON."""
+"""What the three signals differ in: how many records a queued item is, how a batch is taken apart and written down."""
 
 import json
-import re
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple
 
-from opentelemetry.exporter.otlp.json.common._log_encoder import encode_logs
-from opentelemetry.exporter.otlp.json.common.metrics_encoder import encode_metrics
-from opentelemetry.exporter.otlp.json.common.trace_encoder import encode_spans
-from opentelemetry.sdk.metrics.export import MetricsData
+from opentelemetry.sdk.metrics.export import Metric, MetricsData, ResourceMetrics, ScopeMetrics
 
+from mlotel.export._lines import request_of
 from mlotel.types import Signal
-
-_WIDE_INTEGER = re.compile(r'"intValue":"(-?[0-9]{19,})"')
 
 
 def count(signal: Signal, batch: Sequence[Any]) -> int:
@@ -53,18 +49,64 @@ def encode(signal: Signal, batch: Sequence[Any]) -> bytes:
     Raises:
         Exception: Whatever the encoder meets in records that cannot be encoded.
     """
-    request: Any
-    if signal == "traces":
-        request = encode_spans(batch)
-    elif signal == "logs":
-        request = encode_logs(batch)
-    else:
-        request = encode_metrics(merge(batch))
-    text = json.dumps(request.to_dict(), separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-    text = _WIDE_INTEGER.sub(_fit, text)  # inside a string the quotes are escaped, so only values match
+    text = json.dumps(request_of(signal, batch), separators=(",", ":"), ensure_ascii=False, allow_nan=False)
     return text.encode("utf-8", "replace") + b"\n"
 
 
-def _fit(found: "re.Match[str]") -> str:
-    digits = found.group(1)
-    return found.group(0) if -(2**63) <= int(digits) < 2**63 else f'"stringValue":"{digits}"'
+def halves(signal: Signal, batch: Sequence[Any]) -> tuple[Sequence[Any], Sequence[Any]] | None:
+    """Two batches of about half the records each; None for a single record."""
+    if signal == "metrics":
+        found = [point for data in batch for point in flat(data)]
+        middle = len(found) // 2
+        return ([together(found[:middle])], [together(found[middle:])]) if middle else None
+    middle = len(batch) // 2
+    return (batch[:middle], batch[middle:]) if middle else None
+
+
+def _of(data: Any, points: list[Any]) -> Any:
+    """``data`` of the same kind with other points."""
+    return replace(data, data_points=points)
+
+
+class Point(NamedTuple):
+    """One data point with all that it belongs to."""
+
+    resource: ResourceMetrics
+    scope: ScopeMetrics
+    metric: Metric
+    point: Any
+
+
+def flat(data: MetricsData) -> list[Point]:
+    """The data points of one collection."""
+    return [
+        Point(resource, scope, metric, point)
+        for resource in data.resource_metrics
+        for scope in resource.scope_metrics
+        for metric in scope.metrics
+        for point in metric.data.data_points
+    ]
+
+
+def together(points: Iterable[Point]) -> MetricsData:
+    """One collection of ``points``, in their order: the reverse of ``flat``."""
+    tree: dict[int, tuple[ResourceMetrics, dict[int, tuple[ScopeMetrics, dict[int, tuple[Metric, list[Any]]]]]]] = {}
+    for resource, scope, metric, point in points:
+        scopes = tree.setdefault(id(resource), (resource, {}))[1]
+        metrics = scopes.setdefault(id(scope), (scope, {}))[1]
+        metrics.setdefault(id(metric), (metric, []))[1].append(point)
+    return MetricsData(
+        [
+            replace(
+                resource,
+                scope_metrics=[
+                    replace(
+                        scope,
+                        metrics=[replace(metric, data=_of(metric.data, found)) for metric, found in metrics.values()],
+                    )
+                    for scope, metrics in scopes.values()
+                ],
+            )
+            for resource, scopes in tree.values()
+        ]
+    )

@@ -42,6 +42,11 @@ class ConsoleTarget:
         records = count(self.signal, batch)
         return Outcome(exported=records) if printed else Outcome(dropped={"encode": records})
 
+    def hurry(self) -> None:
+        """Pass it on."""
+        if self._beside is not None:
+            self._beside.hurry()
+
     def interrupt(self) -> None:
         """Pass it on."""
         if self._beside is not None:

@@ -1,21 +1,51 @@
-"""Delivery over OTLP, by HTTP or gRPC, through the SDK's own exporters.
+"""Delivery to an OTLP endpoint: one try a batch, and a true account of what it brought.
 
-The exporters repeat a failed request with growing pauses until their time-out. They are never waited for by the
-application: only the queue's worker calls them.
+The SDK's exporters are not used: they repeat a request inside, take partial success for success, and drop what they
+could not deliver. The published encoders are; what they make is sent as bytes.
 """
 
-import os
-from collections.abc import Mapping, Sequence
+import random
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
+
+from opentelemetry.exporter.otlp.proto.common._log_encoder import encode_logs
+from opentelemetry.exporter.otlp.proto.common.metrics_encoder import encode_metrics
+from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 
 from mlotel import _guard
 from mlotel.export import _listen
-from mlotel.export._explain import NO_ANSWER, bare, explain
+from mlotel.export._breaker import Breaker
+from mlotel.export._connection import connection
+from mlotel.export._explain import Cause, bare
 from mlotel.export._outcome import OtlpProtocol, Outcome
-from mlotel.export._records import count, merge
+from mlotel.export._records import count, halves, merge
+from mlotel.export._sender import Answer, Sender
 from mlotel.types import Signal
 
-_LOST_VALUE = "Failed to encode key"
+_LONGEST_WAIT_S = 8.0
+
+PATIENCE_S = 0.7
+"""A request that was given up before this time says nothing about its endpoint."""
+
+
+def sender(signal: Signal, endpoint: str, protocol: OtlpProtocol, headers: Mapping[str, str]) -> Sender:
+    """A sender with the certificates and the compression that the environment names.
+
+    Raises:
+        InvalidArgumentError: If a certificate or key cannot be read.
+        RuntimeError: If the environment names a provider of credentials that is not installed.
+    """
+    found = connection(signal, endpoint, protocol, headers)
+    if protocol == "grpc":
+        from mlotel.export._grpc import GrpcSender  # each loads a library of its own
+
+        return GrpcSender(found)
+    from mlotel.export._http import HttpSender
+
+    return HttpSender(found)
 
 
 class OtlpTarget:
@@ -24,206 +54,184 @@ class OtlpTarget:
     Args:
         signal: Which records these are.
         endpoint: The full address: for HTTP with its path, ``http://localhost:4318/v1/traces``.
-        protocol: ``http/protobuf`` or ``grpc``.
-        headers: Sent with each request.
-        timeout_s: Seconds for one batch, repetitions included.
-
-    Raises:
-        Exception: Whatever the exporter says about its settings, such as a certificate file that cannot be read.
+        sender: Speaks to it.
+        breaker: Whether the endpoint is tried at the moment.
+        timeout_s: Seconds for one batch.
+        folder: Where records are kept that it does not take; None when nothing is kept. Then a batch is sent again and
+            again until its time is over, and dropped.
+        on_recovery: Called when the endpoint takes something after it had not.
     """
 
     def __init__(
-        self, signal: Signal, endpoint: str, protocol: OtlpProtocol, headers: Mapping[str, str], timeout_s: float
+        self,
+        signal: Signal,
+        endpoint: str,
+        sender: Sender,
+        breaker: Breaker,
+        timeout_s: float,
+        folder: Path | None = None,
+        on_recovery: Callable[[], None] = lambda: None,
     ) -> None:
         self.signal = signal
         self.endpoint = endpoint
-        self._protocol = protocol
-        self._headers = dict(headers)
+        self._sender = sender
+        self._breaker = breaker
         self._timeout_s = timeout_s
-        self._is_interrupted = False
-        self._hearing: list[str] | None = None  # while a batch is on its way: what the exporter said of it
-        self._left_to_parent: list[Any] = []
-        self._answers = _Answers()
-        self._exporter: Any = self._open()
+        self._folder = folder
+        self._on_recovery = on_recovery
+        self._is_ending = False
+        self._is_under_way = False
+        self._is_hurried = False
+        self._hurry = threading.Event()
 
     def __call__(self, batch: Sequence[Any]) -> Outcome:
-        """Send ``batch``; what was not confirmed is dropped, with one warning a cause."""
-        records = count(self.signal, batch)
-        if self._is_interrupted:
-            return Outcome(dropped={"refused": records})
-        if self._exporter is None:
-            self._exporter = self._open()
-        self._answers.forget()
-        with _listen.listening() as heard:
-            self._hearing = heard
-            try:
-                confirmed = self._export(batch)
-            except Exception as error:  # gRPC raises what it cannot encode, and when its channel is closed
-                confirmed, heard = False, [*heard, f"Failed to encode ({error!r})"]
-            finally:
-                self._hearing = None
-        if confirmed and not self._answers.is_redirect:
-            self._mention_lost_values(heard)
-            return Outcome(exported=records)
-        if not self._is_interrupted and any(_is_about_the_batch(line) for line in heard):
-            return self._without_the_odd_ones(batch, heard)
-        if not self._is_interrupted:
-            self._complain(heard)
-        return Outcome(dropped={"refused": records})
+        """Send ``batch``. What the endpoint does not take now is left; what it will never take is dropped."""
+        self._is_hurried = False
+        self._hurry.clear()
+        self._is_under_way = True
+        try:
+            return self._deliver(batch)
+        finally:
+            self._is_under_way = False
+
+    def hurry(self) -> None:
+        """Give up the request under way, and the pause before the next."""
+        if self._is_under_way:
+            self._is_hurried = True
+            self._hurry.set()
+            self._sender.interrupt()
 
     def interrupt(self) -> None:
-        """Break the exporter's pause between two tries; it takes nothing afterwards.
-
-        A batch that is on its way is given up, and why is said here: a program that ends may not hear of it later.
-        """
-        self._is_interrupted = True
-        hearing = self._hearing
-        if hearing is not None:
-            self._complain(list(hearing))
-        exporter = self._exporter
-        if exporter is not None:
-            with _listen.listening():
-                exporter.shutdown()
+        """``hurry``, and leave every later batch."""
+        self._is_ending = True
+        self.hurry()
 
     def close(self) -> None:
-        """Close the connection, unless ``interrupt`` did so."""
-        if not self._is_interrupted:
-            self.interrupt()
+        """Close the connection."""
+        self._sender.close()
 
     def restart(self) -> None:
         """Open a connection of its own at the first batch of a forked child."""
-        # Kept, not closed: closing would end or garble a connection that the parent goes on using.
-        self._left_to_parent.append(self._exporter)
-        self._exporter = None
-        self._answers = _Answers()
+        self._hurry = threading.Event()
+        self._is_under_way = False
+        self._breaker.restart()
+        self._sender.restart()
 
-    def _open(self) -> Any:
-        if self._protocol == "grpc":
-            return _grpc_exporter(self.signal)(endpoint=self.endpoint, headers=self._headers, timeout=self._timeout_s)
-        return _http_exporter(self.signal)(
-            endpoint=self.endpoint, headers=self._headers, timeout=self._timeout_s, session=self._answers.session()
-        )
-
-    def _export(self, batch: Sequence[Any]) -> bool:
-        result = self._exporter.export(merge(batch) if self.signal == "metrics" else batch)
-        return bool(result.name == "SUCCESS")
-
-    def _without_the_odd_ones(self, batch: Sequence[Any], heard: list[str]) -> Outcome:
-        """One record that cannot be encoded fails its whole batch: halve it until that record is alone."""
-        if len(batch) == 1:
-            _guard.say_once(
-                ("encode", self.signal),
-                "mlotel could not encode some %s for OTLP (%s). They are dropped and counted.",
-                self.signal,
-                heard[-1],
-            )
-            return Outcome(dropped={"encode": count(self.signal, batch)})
-        middle = len(batch) // 2
-        halves = [self(batch[:middle]), self(batch[middle:])]
-        dropped = {
-            reason: sum(half.dropped.get(reason, 0) for half in halves) for half in halves for reason in half.dropped
-        }
-        return Outcome(exported=sum(half.exported for half in halves), dropped=dropped)
-
-    def _mention_lost_values(self, heard: list[str]) -> None:
+    def _deliver(self, batch: Sequence[Any]) -> Outcome:
+        if self._is_ending or self._is_hurried or not self._breaker.admits():
+            return self._left(batch)
+        try:
+            with _listen.listening() as heard:
+                body = encode(self.signal, batch)
+        except Exception as error:
+            self._breaker.withdraw()
+            return self._without_the_odd_ones(batch, error)
         for line in heard:
-            if line.startswith(_LOST_VALUE):
-                _guard.say_once(
-                    ("value", self.signal), "A value of an attribute could not be sent as OTLP and is missing: %s", line
-                )
+            _guard.say_once(
+                ("value", self.signal), "A value of an attribute could not be sent as OTLP and is missing: %s", line
+            )
+        answer = self._send(body)
+        records = count(self.signal, batch)
+        if answer.verdict == "accepted":
+            return self._accepted(answer, records)
+        if answer.verdict == "too_large" and (parts := halves(self.signal, batch)) is not None:
+            return self._deliver(parts[0]) + self._deliver(parts[1])
+        if answer.cause is not None:
+            self._complain(answer, answer.cause)
+        return Outcome(dropped={"refused": records}) if _is_final(answer) else self._left(batch)
 
-    def _complain(self, heard: list[str]) -> None:
-        answers = self._answers
-        said = [answers.error] if answers.error else heard
-        is_silent = self._is_interrupted and not said and answers.status is None
-        cause = NO_ANSWER if is_silent else explain(said, answers.status, answers.location)
-        where = bare(self.endpoint)
-        host = where.split("/v1/")[0]
+    def _send(self, body: bytes) -> Answer:
+        """One try; where nothing is kept, tries until the time is over."""
+        deadline = time.monotonic() + self._timeout_s
+        pause_s = 1.0
+        while True:
+            begun = time.monotonic()
+            answer = self._sender.send(body, max(0.05, deadline - begun))
+            if self._is_hurried and answer.verdict == "later" and time.monotonic() - begun < PATIENCE_S:
+                self._breaker.withdraw()  # given up too early to say anything about the endpoint
+                return Answer("later")
+            if self._folder is not None or answer.verdict != "later":
+                if self._folder is not None and self._breaker.report(answer):
+                    self._on_recovery()
+                return answer
+            wait_s = answer.retry_after_s
+            if wait_s is None:
+                wait_s, pause_s = pause_s * random.uniform(0.8, 1.2), min(_LONGEST_WAIT_S, pause_s * 2)
+            if time.monotonic() + wait_s >= deadline:
+                return answer
+            if self._hurry.wait(wait_s):
+                return answer
+
+    def _accepted(self, answer: Answer, records: int) -> Outcome:
+        rejected = min(answer.rejected, records)
+        if rejected:
+            _guard.say_once(
+                ("partial", self.signal, answer.message),
+                "%s took a request and left out some of its %s: %s. They are dropped and counted (refused).",
+                bare(self.endpoint),
+                self.signal,
+                answer.message or "it does not say why",
+            )
+            return Outcome(exported=records - rejected, dropped={"refused": rejected})
+        if answer.message:
+            _guard.say_once(
+                ("partial", self.signal, answer.message),
+                "%s took the %s and says: %s",
+                bare(self.endpoint),
+                self.signal,
+                answer.message,
+            )
+        return Outcome(exported=records)
+
+    def _left(self, batch: Sequence[Any]) -> Outcome:
+        if self._folder is not None:
+            return Outcome(left=batch)
+        return Outcome(dropped={"refused": count(self.signal, batch)})
+
+    def _without_the_odd_ones(self, batch: Sequence[Any], error: Exception) -> Outcome:
+        """One record that cannot be encoded fails its whole batch: halve it until that record is alone."""
+        parts = halves(self.signal, batch)
+        if parts is not None:
+            return self._deliver(parts[0]) + self._deliver(parts[1])
         _guard.say_once(
-            ("deliver", host, cause.what),
-            "mlotel cannot deliver to %s: %s. Records are dropped and counted until it answers; the program is not "
-            "affected. %s",
+            ("encode", self.signal),
+            "mlotel could not encode some %s for OTLP (%s). They are dropped and counted.",
+            self.signal,
+            _guard.describe_error(error),
+        )
+        return Outcome(dropped={"encode": count(self.signal, batch)})
+
+    def _complain(self, answer: Answer, cause: Cause) -> None:
+        where = bare(self.endpoint)
+        fate = "Records are dropped and counted until it answers"
+        if _is_final(answer):
+            fate = "What it refuses is dropped and counted"
+        elif self._folder is not None:
+            fate = f"Records are kept in {self._folder} and sent when it takes them"
+        _guard.say_once(
+            ("deliver", where.split("/v1/")[0], cause.what),
+            "mlotel cannot deliver to %s: %s%s. %s; the program is not affected. %s",
             where,
             cause.what,
+            f' and says "{answer.message}"' if answer.message and _is_final(answer) else "",
+            fate,
             cause.remedy,
         )
 
 
-def _is_about_the_batch(line: str) -> bool:
-    return line.startswith("Failed to encode") and not line.startswith(_LOST_VALUE)
+def encode(signal: Signal, batch: Sequence[Any]) -> bytes:
+    """One export request as protobuf bytes.
 
-
-class _Answers:
-    """The last HTTP answer or failure, which the exporter does not pass on. It takes a redirect for a success."""
-
-    def __init__(self) -> None:
-        self.forget()
-
-    def forget(self) -> None:
-        self.status: int | None = None
-        self.location: str | None = None
-        self.error: str | None = None
-
-    @property
-    def is_redirect(self) -> bool:
-        return self.status is not None and 300 <= self.status < 400
-
-    def session(self) -> Any:
-        """An HTTP client that tells of its answers; None where the environment names a provider of such clients."""
-        for name, value in os.environ.items():
-            if value and name.startswith("OTEL_PYTHON_EXPORTER_OTLP_HTTP_") and name.endswith("CREDENTIAL_PROVIDER"):
-                return None
-        import requests
-
-        answers = self
-
-        class Session(requests.Session):
-            def request(self, *arguments: Any, **keywords: Any) -> Any:
-                answers.forget()
-                try:
-                    response = super().request(*arguments, **keywords)
-                except Exception as error:
-                    answers.error = str(error)
-                    raise
-                answers.status = int(response.status_code)
-                answers.location = response.headers.get("location")
-                return response
-
-            def close(self) -> None:
-                # urllib3 leaves this to finalizers, which at the end of a program have run before our last request.
-                adapter: Any
-                for adapter in self.adapters.values():
-                    pools = adapter.poolmanager.pools
-                    for key in pools.keys():  # noqa: SIM118 - no dict: it has no iterator of its own
-                        pools[key].close()
-                super().close()
-
-        return Session()
-
-
-def _http_exporter(signal: Signal) -> Any:
+    Raises:
+        Exception: Whatever the encoder meets in records that cannot be encoded.
+    """
     if signal == "traces":
-        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-
-        return OTLPSpanExporter
-    if signal == "metrics":
-        from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
-
-        return OTLPMetricExporter
-    from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter
-
-    return OTLPLogExporter
+        return bytes(encode_spans(batch).SerializeToString())
+    if signal == "logs":
+        return bytes(encode_logs(batch).SerializeToString())
+    return bytes(encode_metrics(merge(batch)).SerializeToString())
 
 
-def _grpc_exporter(signal: Signal) -> Any:
-    if signal == "traces":
-        from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
-
-        return OTLPSpanExporter
-    if signal == "metrics":
-        from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import OTLPMetricExporter
-
-        return OTLPMetricExporter
-    from opentelemetry.exporter.otlp.proto.grpc._log_exporter import OTLPLogExporter
-
-    return OTLPLogExporter
+def _is_final(answer: Answer) -> bool:
+    """Whether sending the same again is of no use."""
+    return answer.verdict in ("refused", "too_large")

@@ -29,8 +29,15 @@ except ImportError:  # not on Windows, where a file that is open cannot be remov
 MAX_FILE_BYTES = 64_000_000
 MAX_TOTAL_BYTES = 1_000_000_000
 
-FILE_NAME = re.compile(r"^.+-[0-9]+-[0-9]{8}T[0-9]{6}-[0-9a-f]{6}\.[0-9]{3,}\.jsonl$")
-"""Names of spool files: ``<host>-<pid>-<UTC start>-<6 hex digits>.<part>.jsonl``."""
+FILE_NAME = re.compile(
+    r"^(?P<host>.+)-(?P<pid>[0-9]+)-(?P<start>[0-9]{8}T[0-9]{6})-[0-9a-f]{6}\.(?P<part>[0-9]{3,})(?P<pending>\.pending)?"
+    r"\.jsonl$"
+)
+"""Names of spool files: ``<host>-<pid>-<UTC start>-<6 hex digits>.<part>.jsonl`` for records that stay here, and
+``….<part>.pending.jsonl`` for records that wait for an endpoint. A pending file holds one signal only."""
+
+PROGRESS_SUFFIX = ".sent"
+"""Added to a file's name: how much of it has been delivered. It goes when the file goes."""
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
@@ -47,10 +54,16 @@ class SpoolWriter:
     never one that a living process writes. Where the folder cannot be used, the user's state folder serves
     (``$XDG_STATE_HOME/mlotel/spool``, else ``~/.local/state/mlotel/spool``).
 
+    While a part is being written the writer holds a lock on it (``flock``), which the system lets go of when the
+    process ends, however it ends. A part without a lock is whole: whoever takes the lock may deliver it.
+
     Args:
         folder: Where the files go; made when it is missing.
-        max_file_bytes: Size at which the next part begins. A line is never split, so a file may be longer by one line.
+        pending: Whether the records wait for an endpoint; their files are called ``….pending.jsonl``.
+        is_synced: Whether a line is on the disk itself, not only in the system's memory, when ``write`` returns.
         max_total_bytes: Size of all spool files in the folder together.
+        max_file_bytes: Size at which the next part begins; by default 64 MB, and an eighth of ``max_total_bytes`` at
+            most. A line is never split: a single one may be larger.
 
     Example:
         >>> import tempfile
@@ -64,11 +77,21 @@ class SpoolWriter:
     """
 
     def __init__(
-        self, folder: Path, *, max_file_bytes: int = MAX_FILE_BYTES, max_total_bytes: int = MAX_TOTAL_BYTES
+        self,
+        folder: Path,
+        *,
+        pending: bool = False,
+        is_synced: bool = True,
+        max_total_bytes: int = MAX_TOTAL_BYTES,
+        max_file_bytes: int | None = None,
     ) -> None:
         self._folder = folder
-        self._max_file_bytes = min(max_file_bytes, max_total_bytes)
+        self._suffix = ".pending.jsonl" if pending else ".jsonl"
+        self._is_synced = is_synced
         self._max_total_bytes = max_total_bytes
+        self._max_file_bytes = min(max_file_bytes or MAX_FILE_BYTES, max_total_bytes)
+        if max_file_bytes is None:
+            self._max_file_bytes = min(self._max_file_bytes, max(1, max_total_bytes // 8))
         self._begin()
 
     def _begin(self) -> None:
@@ -78,6 +101,7 @@ class SpoolWriter:
         self._part = 0
         self._descriptor: int | None = None
         self._size = 0
+        self._checked_size = 0
         self._file: Path | None = None
         self._held: dict[Path, dict[Signal, int]] = {}  # what the parts of this process hold, for when one is removed
 
@@ -106,22 +130,101 @@ class SpoolWriter:
             SpoolFullError: If the folder is full of files that others are writing.
         """
         with self._lock:
-            removed: list[Mapping[Signal, int]] = []
-            if self._descriptor is None or self._size >= self._max_file_bytes or self._is_gone():
-                removed = self._next_part(len(line))
-            assert self._descriptor is not None
-            assert self._file is not None
-            self._append(self._descriptor, line)
-            self._size += len(line)
-            held = self._held.setdefault(self._file, {})
-            for signal, number in records.items():
-                held[signal] = held.get(signal, 0) + number
+            removed = self._missing()
+            if self._descriptor is None or (self._size and self._size + len(line) > self._max_file_bytes):
+                self._close_part()
+                removed += self._next_part(len(line))
+            elif self._size >= self._checked_size + self._max_file_bytes // 4:  # others write in the folder too
+                removed += self._make_room(self._folder, len(line))
+                self._checked_size = self._size
+            self._keep(line, records)
             return removed
+
+    def replace(self, line: bytes, records: Mapping[Signal, int]) -> list[Mapping[Signal, int]]:
+        r"""Write ``line`` in place of the part that is open: into the next one, then the one before goes.
+
+        Args:
+            line: One export request that says all that the part said, ending with ``\n``.
+            records: How many records it holds.
+
+        Returns:
+            What was in parts that had to make room. What the replaced part held is not among it.
+
+        Raises:
+            OSError: As ``write`` does. The part before is still there.
+            SpoolFullError: As ``write`` does.
+        """
+        with self._lock:
+            removed = self._missing()
+            before, file, size = self._descriptor, self._file, self._size
+            try:
+                removed += self._next_part(len(line))
+                try:
+                    self._keep(line, records)
+                except OSError:
+                    self._close_part()
+                    raise
+            except (OSError, SpoolFullError):
+                self._descriptor, self._file, self._size = before, file, size
+                raise
+            if before is not None and file is not None:
+                file.unlink(missing_ok=True)  # before its lock goes, or somebody might deliver it
+                self._held.pop(file, None)
+                os.close(before)
+            return removed
+
+    def rotate(self) -> Path | None:
+        """End the part that is open, so that it can be delivered; a later line opens the next one.
+
+        Returns:
+            The part that was ended; None when none was open.
+        """
+        with self._lock:
+            ended = self._file if self._descriptor is not None else None
+            self._close_part()
+            return ended
+
+    def settle(self, file: Path, signal: Signal, records: int) -> bool:
+        """Take note that records of ``file`` are not kept any more: delivered, or refused.
+
+        Args:
+            file: A spool file.
+            signal: Which records.
+            records: How many of them.
+
+        Returns:
+            Whether this writer wrote the file. What others wrote is theirs to count.
+        """
+        with self._lock:
+            held = self._held.get(file)
+            if held is None:
+                return False
+            held[signal] = held.get(signal, 0) - records
+            if not any(held.values()) and file != self._file:
+                del self._held[file]
+            return True
+
+    def missing(self) -> list[Mapping[Signal, int]]:
+        """What was in parts that somebody removed: records that are on no disk any more."""
+        with self._lock:
+            return self._missing()
+
+    def holds(self, file: Path) -> bool:
+        """Whether this writer has records in ``file`` that are not settled."""
+        return file.exists() and any(self._held.get(file, {}).values())
+
+    def is_idle(self) -> bool:
+        """Whether no part is open, or somebody removed it."""
+        with self._lock:
+            return self._descriptor is None or os.fstat(self._descriptor).st_nlink == 0
+
+    def has_parts(self) -> bool:
+        """Whether this process has written records that are not settled."""
+        return any(any(held.values()) for held in list(self._held.values()))
 
     def close(self) -> None:
         """Close the file. A later line opens the next part."""
-        with self._lock:
-            self._close_part()
+        self.rotate()
 
     def restart(self) -> None:
         """Take a file of its own in a forked child; does nothing when that was done."""
@@ -131,12 +234,22 @@ class SpoolWriter:
             os.close(self._descriptor)  # the child's copy only; nothing is buffered
         self._begin()
 
+    def _keep(self, line: bytes, records: Mapping[Signal, int]) -> None:
+        assert self._descriptor is not None
+        assert self._file is not None
+        self._append(self._descriptor, line)
+        self._size += len(line)
+        held = self._held.setdefault(self._file, {})
+        for signal, number in records.items():
+            held[signal] = held.get(signal, 0) + number
+
     def _append(self, descriptor: int, line: bytes) -> None:
         written = 0
         try:
             while written < len(line):
                 written += os.write(descriptor, line[written:])
-            os.fsync(descriptor)
+            if self._is_synced:
+                os.fsync(descriptor)
         except OSError:
             try:
                 os.ftruncate(descriptor, self._size)
@@ -144,16 +257,22 @@ class SpoolWriter:
                 self._close_part()  # the torn line stays last in its part, where a reader skips it
             raise
 
-    def _is_gone(self) -> bool:
-        """Whether somebody removed the file that is open: what is written into it would be on no disk."""
-        return self._descriptor is not None and os.fstat(self._descriptor).st_nlink == 0
+    def _missing(self) -> list[Mapping[Signal, int]]:
+        """What parts held that are gone. One that waited for an endpoint, and was ended, others may have delivered."""
+        gone = []
+        if self._descriptor is not None and os.fstat(self._descriptor).st_nlink == 0:
+            assert self._file is not None
+            gone.append(self._file)
+            self._close_part()  # what is written into it would be on no disk
+        if not self._suffix.startswith(".pending"):
+            gone += [file for file in self._held if file not in gone and not file.exists()]
+        return [held for file in gone if (held := self._held.pop(file, None)) is not None]
 
     def _next_part(self, coming: int) -> list[Mapping[Signal, int]]:
-        self._close_part()
         try:
             return self._start_part(self._folder, coming)
         except OSError as error:
-            fallback = _state_folder()
+            fallback = state_folder()
             if fallback is None or self._folder == fallback or error.errno in _FULL:
                 raise
             try:
@@ -175,13 +294,15 @@ class SpoolWriter:
         _prepare(folder)
         removed = self._make_room(folder, coming)
         self._part += 1
-        file = folder / f"{self._stem}.{self._part:03d}.jsonl"
+        file = folder / f"{self._stem}.{self._part:03d}{self._suffix}"
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0)
         self._descriptor = os.open(file, flags, 0o600)
-        self._file, self._size = file, 0
+        self._file, self._size, self._checked_size = file, 0, 0
         if fcntl is not None:
             with contextlib.suppress(OSError):  # a file system without locks
                 fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)  # tells other processes: in use
+        if self._is_synced:
+            _sync_folder(folder)
         return removed
 
     def _close_part(self) -> None:
@@ -205,7 +326,11 @@ class SpoolWriter:
                 break
             if _is_in_use(file):
                 continue
-            file.unlink(missing_ok=True)
+            try:
+                file.unlink(missing_ok=True)
+            except OSError:  # somebody else's, in a folder that is shared
+                continue
+            file.with_name(file.name + PROGRESS_SUFFIX).unlink(missing_ok=True)
             total -= size
             number += 1
             removed.append(self._held.pop(file, {}))
@@ -229,12 +354,14 @@ class SpoolTarget:
         signal: Which records these are.
         writer: The process's file.
         ledger: Told of records that had to make room for newer ones.
+        is_replacing: Whether a line takes the place of the one before.
     """
 
-    def __init__(self, signal: Signal, writer: SpoolWriter, ledger: Ledger) -> None:
+    def __init__(self, signal: Signal, writer: SpoolWriter, ledger: Ledger, *, is_replacing: bool = False) -> None:
         self.signal = signal
         self._writer = writer
         self._ledger = ledger
+        self._write = writer.replace if is_replacing else writer.write
 
     def __call__(self, batch: Sequence[Any]) -> Outcome:
         """Write ``batch`` as one line; records that cannot be encoded are left out and counted."""
@@ -242,10 +369,13 @@ class SpoolTarget:
             line = encode(self.signal, batch)
         except Exception as error:
             return self._one_by_one(batch, error)
-        return self._keep(line, count(self.signal, batch))
+        return self.keep(line, count(self.signal, batch))
+
+    def hurry(self) -> None:
+        """Nothing to break: the disk answers or it does not."""
 
     def interrupt(self) -> None:
-        """Nothing to break: the disk answers or it does not."""
+        """Nothing to break either."""
 
     def close(self) -> None:
         """Close the file."""
@@ -255,10 +385,11 @@ class SpoolTarget:
         """Take a file of its own in a forked child."""
         self._writer.restart()
 
-    def _keep(self, line: bytes, records: int) -> Outcome:
+    def keep(self, line: bytes, records: int) -> Outcome:
+        """Write a line that holds ``records``."""
         reason: Reason
         try:
-            removed = self._writer.write(line, {self.signal: records})
+            removed = self._write(line, {self.signal: records})
         except SpoolFullError as error:
             reason, said = "spool_full", str(error)
         except OSError as error:
@@ -267,7 +398,7 @@ class SpoolTarget:
         else:
             for held in removed:
                 for signal, number in held.items():
-                    self._ledger.drop(signal, number, "evicted")
+                    self._ledger.drop(signal, number, "evicted", origin="disk")
             return Outcome(spooled=records)
         _guard.say_once(
             ("spool lost", reason),
@@ -294,7 +425,7 @@ class SpoolTarget:
         )
         if odd == 0 or not good:  # the second: nothing left; the first: it is the batch as a whole that fails
             return Outcome(dropped={"encode": count(self.signal, batch)})
-        kept = self._keep(encode(self.signal, good), count(self.signal, good))
+        kept = self.keep(encode(self.signal, good), count(self.signal, good))
         return Outcome(spooled=kept.spooled, dropped={**kept.dropped, "encode": odd})
 
 
@@ -303,7 +434,7 @@ def _stem(pid: int) -> str:
     return f"{host}-{pid}-{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}-{secrets.token_hex(3)}"
 
 
-def _state_folder() -> Path | None:
+def state_folder() -> Path | None:
     """The user's own folder; None for a user without a home, as in some containers."""
     configured = os.environ.get("XDG_STATE_HOME", "")
     # The XDG rules: a relative path is to be ignored.
@@ -312,6 +443,13 @@ def _state_folder() -> Path | None:
     except RuntimeError:
         return None
     return base / "mlotel" / "spool"
+
+
+def replay_folders(folder: Path) -> list[Path]:
+    """Where processes that were to write to ``folder`` have left their records: there, or in the user's own folder."""
+    own = state_folder()
+    place = next((path for path in (folder, *folder.parents) if path.exists()), folder)
+    return [folder] if own is None or own == folder or os.access(place, os.W_OK) else [folder, own]
 
 
 def _prepare(folder: Path) -> None:
@@ -323,10 +461,28 @@ def _prepare(folder: Path) -> None:
         missing.append(path)
     for path in reversed(missing):
         path.mkdir(mode=0o700, exist_ok=True)
+    if not missing and os.name == "posix" and folder.stat().st_mode & 0o077:
+        _guard.say_once(
+            ("spool mode", str(folder)),
+            "Others on this machine can look into %s, where records are kept; the files in it are for you only. Close "
+            "it: chmod 700 %s",
+            folder,
+            folder,
+        )
     ignore = folder.parent / ".gitignore"
     if folder.parent.name == ".mlotel" and not ignore.exists():
         with contextlib.suppress(OSError):  # the folder above may belong to somebody else; records matter more
             ignore.write_text("*\n")
+
+
+def _sync_folder(folder: Path) -> None:
+    """See to it that the name of a new file survives a loss of power, where the system can."""
+    with contextlib.suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def _is_in_use(file: Path) -> bool:

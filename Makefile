@@ -1,12 +1,13 @@
 # Needs python3 (3.10 or later), git and make. Everything else is installed into .venv folders of this directory.
+# `make backends` needs go as well.
 PYTHON ?= python3
 DEV := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format bench versions lowest pins generate develop clean
+.PHONY: help demo test check format bench bench-drift bench-faults backends versions lowest pins generate develop clean
 
 help:  ## show this list
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */|/' | awk -F'|' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */|/' | awk -F'|' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 demo:  ## run three programs on 336,776 flights and show what was recorded and who made what
 	@$(PYTHON) tools/environment.py .venv -c requirements/test.txt -e '.[demo]'
@@ -31,6 +32,15 @@ format: develop  ## put the code into its format and mend what ruff can mend
 bench: develop  ## measure what mlotel costs, as ratios, beside what it may cost
 	@$(DEV)/python bench $(ARGS)
 
+bench-drift: develop  ## measure drift detection: false alarms, delays, errors and cost, beside their bounds (ARGS=--quick)
+	@$(DEV)/python bench/drift.py $(ARGS)
+
+bench-faults: develop  ## count what is lost under faults and at every end of a process, beside the SDK alone
+	@$(DEV)/python bench/faults.py $(ARGS)
+
+backends:  ## build the servers that tests run (OpenTelemetry Collector, Prometheus) into .backends; needs go
+	@$(PYTHON) tools/backends.py $(ARGS)
+
 versions:  ## run the suite on every Python named in the metadata that is here (VERSIONS="3.10 3.13")
 	@$(PYTHON) tools/versions.py $(VERSIONS)
 
@@ -47,6 +57,6 @@ pins: develop  ## renew the pinned versions in requirements/
 develop:  ## set up .venv for work on mlotel
 	@$(PYTHON) tools/environment.py .venv -r requirements/dev.txt -c requirements/test.txt -e '.[demo,sklearn]'
 
-clean:  ## remove what was built here, the test environments included (.venv and .mlotel stay)
+clean:  ## remove what was built here, the test environments included (.venv, .mlotel and .backends stay)
 	rm -rf .venv-* build dist docs/_build .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +

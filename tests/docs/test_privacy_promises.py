@@ -321,6 +321,30 @@ def test_files_of_the_spool_are_for_their_owner_only(record, tmp_path):
     assert {oct(path.stat().st_mode & 0o777) for path in (folder / "spool").iterdir()} == {"0o600"}
 
 
+def test_headers_and_passwords_are_in_no_log_and_no_file(record, tmp_path):
+    """A token among the headers and a password in the endpoint stay out of the log, the spool and our own texts."""
+    spool = record(
+        f"""
+        import logging
+        from pathlib import Path
+        logging.basicConfig(level=logging.DEBUG, filename="debug.log")
+        import mlotel
+
+        telemetry = mlotel.configure(
+            endpoint="http://ana:{SECRET}@127.0.0.1:9", headers={{"authorization": "Bearer {SECRET}"}}
+        )
+        with mlotel.pipeline("nightly"), mlotel.component("clean"):
+            pass
+        telemetry.shutdown()
+        Path("shown.txt").write_text(repr(telemetry) + str(dict(telemetry.endpoints)))
+        """
+    )
+
+    assert "component clean" in spool
+    assert SECRET not in spool
+    assert SECRET not in (tmp_path / "debug.log").read_text() + (tmp_path / "shown.txt").read_text()
+
+
 def test_index_and_stamps_say_who_made_what_and_no_more(record, tmp_path):
     """Index, stamps and notes hold no data, no params and nothing that redact= takes out; stamps hold no place."""
     record(
@@ -352,7 +376,8 @@ def test_index_and_stamps_say_who_made_what_and_no_more(record, tmp_path):
     for text in (stamp, note):
         assert str(tmp_path) not in text
         assert "://" not in text
-        known = {"version", "traceparent", "content_id", "file_id", "component", "run_id", "name", "schema_hash"}
+        known = {"version", "traceparent", "component", "run_id", "name", "schema_hash"}
+        known |= {"content_id", "file_id", "data_id"}
         assert json.loads(text).keys() - known == {"created_ns"}
         assert json.loads(text)["created_ns"] == 0
     assert [oct(path.stat().st_mode & 0o777) for path in (index.parent, index)] == ["0o700", "0o600"]

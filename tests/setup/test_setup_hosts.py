@@ -229,6 +229,28 @@ def test_exit_handlers_of_the_application_may_record(receiver):
 
 
 @posix
+def test_sigterm_ends_a_program_whose_own_exit_handler_hangs(receiver):
+    """Between our two steps of the end the signal is what it was: an exit handler that hangs can be ended by it."""
+    process = launch(
+        receiver,
+        """
+        import atexit
+        atexit.register(time.sleep, 60)
+        telemetry = configure(endpoint=ENDPOINT)
+        work()
+        atexit.register(show, ready=1)
+        """,
+    )
+    process.stdout.readline()
+    time.sleep(1.0)
+    process.send_signal(signal.SIGTERM)
+    program = finish(process)
+
+    assert program.status == -signal.SIGTERM
+    assert receiver.names() == {"work": 3}
+
+
+@posix
 def test_sigterm_while_a_lock_of_ours_is_held_ends_in_time(tmp_path):
     """A handler may interrupt anything: where the flush cannot go on, the process dies after the time limit."""
     process = start(

@@ -221,6 +221,22 @@ def identities(identity: Identity, flush: Flush) -> None:
     assert_type(mlotel.__version__, str)
 
 
+def drifting(table: dict[str, list[float]]) -> None:
+    reference = mlotel.Reference.fit(table, predictions=[0.1], labels=[1], times=[0.0], kinds={"a": "numeric"})
+    assert_type(reference, mlotel.Reference)
+    assert_type(mlotel.Reference.load(reference.save("reference.json")), mlotel.Reference)
+    detector = mlotel.drift.Detector(reference, alpha=0.01, tolerances=(0.01, 0.05), min_windows=2, n_features=None)
+    detector.update(table)
+    report = detector.check()
+    assert_type(report.alarms, list[str])
+    assert_type(report["a"].level, int)
+    assert_type(report["a"].onset, int | None)
+    assert_type(report["a"].score("psi"), float | None)
+    assert_type(mlotel.drift.Detector.from_state(detector.state()), mlotel.drift.Detector)
+    detector.merge(detector.collect())
+    mlotel.drift.Detector(table)  # type: ignore[arg-type]  # no reference
+
+
 def test_with_the_fixture(capture: testing.Capture) -> None:
     assert_type(capture.span("component c").name, str)
     assert_type(capture.clock.now_ns, int)

@@ -57,7 +57,8 @@ class _Anchor:
 _anchor = _Anchor()
 _holder: Holder | None = None
 _is_known_to_multiprocessing = False
-_ending_since: float | None = None  # monotonic; while records are delivered at the end
+_ending_since: float | None = None  # monotonic; when the end began
+_is_ending = False  # while records are delivered there
 _deferred: int | None = None  # a signal that came meanwhile
 
 
@@ -107,12 +108,13 @@ def _ask(deliver: Callable[[Telemetry], object]) -> None:
             deliver(telemetry)
 
 
-class _ending(contextlib.ContextDecorator):  # noqa: N801 - used as a statement
+class _ending:  # noqa: N801 - used as a statement: ``with _ending()``
     """The end is not broken off by what asks for it: a signal waits for it, and so does the first Ctrl-C."""
 
     def __enter__(self) -> None:
-        global _ending_since
+        global _ending_since, _is_ending
         _ending_since = _ending_since or time.monotonic()
+        _is_ending = True
         self._is_patient = (
             threading.current_thread() is threading.main_thread()
             and getsignal(signal.SIGINT) is signal.default_int_handler
@@ -122,6 +124,8 @@ class _ending(contextlib.ContextDecorator):  # noqa: N801 - used as a statement
                 signal.signal(signal.SIGINT, _on_first_interrupt)
 
     def __exit__(self, *_: object) -> None:
+        global _is_ending
+        _is_ending = False
         if self._is_patient and getsignal(signal.SIGINT) is _on_first_interrupt:
             signal.signal(signal.SIGINT, signal.default_int_handler)
         if _deferred is not None:
@@ -145,7 +149,7 @@ def _before_signals() -> None:
 
 def _on_signal(number: int, frame: FrameType | None) -> None:
     global _deferred
-    if _ending_since is not None and _holder is not None:
+    if _is_ending:
         _deferred = number
         return
     signal.signal(number, signal.SIG_DFL)  # a second one does not wait
@@ -191,8 +195,8 @@ def _after_fork_in_parent() -> None:
 
 
 def _after_fork_in_child() -> None:
-    global _is_known_to_multiprocessing, _ending_since, _deferred
-    _ending_since = _deferred = None  # the parent may be at its end: the child is not
+    global _is_known_to_multiprocessing, _ending_since, _is_ending, _deferred
+    _ending_since, _is_ending, _deferred = None, False, None  # the parent may be at its end: the child is not
     if _holder is not None:
         _holder.after_fork_in_child()
     util: Any = sys.modules.get("multiprocessing.util")

@@ -158,6 +158,13 @@ ML_FEATURE_REFERENCE_PROPORTION: Final = MetricSpec(
     brief="Share of each bin in the reference.",
     attributes=("ml.model.name", "ml.model.version", "ml.feature.name", "ml.feature.bin"),
 )
+ML_FEATURE_REFERENCE_ROWS: Final = MetricSpec(
+    name="ml.feature.reference.rows",
+    instrument="gauge",
+    unit="{row}",
+    brief="Rows of the reference.",
+    attributes=("ml.model.name", "ml.model.version", "ml.feature.name", "ml.feature.kind"),
+)
 ML_FEATURE_STATISTIC: Final = MetricSpec(
     name="ml.feature.statistic",
     instrument="gauge",

@@ -1,0 +1,184 @@
+"""``mlotel doctor``: is my telemetry arriving, and if not, why?"""
+
+import argparse
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mlotel._version import __version__
+from mlotel.cli import _base
+from mlotel.errors import InvalidArgumentError, NotFoundError
+from mlotel.store.spool import default_folders
+from mlotel.terminal import text, wording
+from mlotel.terminal.style import Line, Style, style_of
+
+if TYPE_CHECKING:
+    from mlotel.doctor import Result, Section, Verdict
+
+NAME = "doctor"
+HELP = "Say whether telemetry arrives: settings, endpoints, what was sent and lost, the spool, versions, conflicts."
+
+_INDENT = 2
+_WIDEST_SUBJECT = 14
+_WIDEST = 100  # cells of a line; longer ones are hard to read
+_NARROWEST = 40
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of this command."""
+    parser.add_argument("--endpoint", metavar="URL", help="ask this one, as configure(endpoint=) would use it")
+    parser.add_argument("--protocol", metavar="NAME", help="http/protobuf or grpc, as configure(protocol=)")
+    parser.add_argument(
+        "--header",
+        metavar="NAME=VALUE",
+        type=_header,
+        action="append",
+        default=[],
+        help="sent to the endpoint, may be repeated; where others see your commands, set OTEL_EXPORTER_OTLP_HEADERS",
+    )
+    parser.add_argument(
+        "--timeout", metavar="SECONDS", type=_seconds, default=3.0, help="for each endpoint to answer (default: 3)"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Examine, and print.
+
+    Raises:
+        InvalidArgumentError: If an argument cannot be used.
+        NotFoundError: If ``--store`` names no folder.
+    """
+    from mlotel.doctor import Case, examine, worst  # slow to load
+
+    folders = _folders(args.store)
+    case = Case(tuple(folders), args.endpoint, args.protocol, dict(args.header), timeout_s=args.timeout)
+    found = examine(case)
+    results = [result for section in found.values() for result in section]
+    if args.json:
+        _base.print_json(_as_object(found, worst(results)))
+    else:
+        style = style_of(sys.stdout, no_colour=args.no_color)
+        lines = _lines(found, style, is_quiet=args.quiet)
+        if lines:
+            _base.print_lines(lines)
+    return int(any(result.is_finding for result in results))
+
+
+def _folders(store: str | None) -> list[Path]:
+    if store is None:
+        return default_folders()
+    path = Path(store)
+    if not store or path.is_file():
+        raise InvalidArgumentError(f"--store got {store!r}. Give the folder: a .mlotel folder or a spool folder.")
+    if not path.is_dir():
+        raise NotFoundError(f"Cannot read {store!r}: there is no such folder.")
+    return [path / "spool" if (path / "spool").is_dir() else path]
+
+
+def _lines(found: "Mapping[Section, list[Result]]", style: Style, *, is_quiet: bool) -> list[str]:
+    lines: list[str] = []
+    results = [result for section in found.values() for result in section]
+    for section, all_of_it in found.items():
+        shown = [result for result in all_of_it if result.is_finding or not is_quiet]
+        if not shown:
+            continue
+        if not is_quiet:
+            lines += ["", style.paint([(section.title, "bold")])] if lines else [style.paint([(section.title, "bold")])]
+        subjects = [text.width(style.clean(result.subject)) + _INDENT * result.is_below for result in shown]
+        column = max((size for size in subjects if size <= _WIDEST_SUBJECT), default=0)
+        for result in shown:
+            lines += _result(result, style, column)
+    if not is_quiet:
+        lines += ["", style.paint(_summary(results, style))]
+    return lines
+
+
+def _result(result: "Result", style: Style, column: int) -> list[str]:
+    """Symbol, subject, what was found and the remedy, in lines that fit."""
+    symbol, look = _mark(result.verdict, style)
+    indent = _INDENT + _INDENT * result.is_below
+    subject = style.clean(result.subject)
+    width = max(min(style.width, _WIDEST), _NARROWEST)
+    room = _INDENT + 2 + column + 2  # where the text of a section stands
+    head: Line = [(" " * indent, ""), (symbol, look), (" ", ""), (subject, "bold" if result.is_finding else "")]
+    used = indent + 2 + text.width(subject)
+    says = style.clean(result.says)
+    wanted = max(room, used + 2) if text.width(says) + used + 2 <= width else room
+    if used + 2 <= room or wanted > room:
+        first, *rest = text.wrap(says, max(width - wanted, _NARROWEST // 2))
+        lines = [style.paint([*head, (" " * (wanted - used), ""), (first, "")])]
+        lines += [style.paint([(" " * wanted, ""), (line, "")]) for line in rest]
+        hanging = wanted if used + 2 <= room else indent + 2
+    else:
+        hanging = indent + 2
+        lines = [style.paint(head)]
+        lines += [style.paint([(" " * hanging, ""), (line, "")]) for line in text.wrap(says, width - hanging)]
+    if result.remedy:
+        arrow = f"{style.glyphs.arrow} "
+        size = text.width(arrow)
+        for number, line in enumerate(text.wrap(style.clean(result.remedy), max(width - hanging - size, 20))):
+            lines.append(style.paint([(" " * hanging, ""), (arrow if number == 0 else " " * size, "dim"), (line, "")]))
+    return lines
+
+
+def _mark(verdict: "Verdict", style: Style) -> tuple[str, str]:
+    return {
+        "ok": (style.glyphs.ok, "ok"),
+        "info": (style.glyphs.dot, "dim"),
+        "warn": (style.glyphs.warn, "warn"),
+        "fail": (style.glyphs.bad, "bad"),
+    }[verdict]
+
+
+def _summary(results: "list[Result]", style: Style) -> Line:
+    failed, warned = (sum(result.verdict == verdict for result in results) for verdict in ("fail", "warn"))
+    if not failed and not warned:
+        return [(style.glyphs.ok, "ok"), (" Nothing wrong was found.", "")]
+    line: Line = []
+    if failed:
+        line += [(style.glyphs.bad, "bad"), (f" {wording.count(failed, 'problem')}", "bold")]
+    if warned:
+        line += [("   " if line else "", ""), (style.glyphs.warn, "warn"), (f" {wording.count(warned, 'warning')}", "bold")]
+    return line
+
+
+def _as_object(found: "Mapping[Section, list[Result]]", verdict: "Verdict") -> dict[str, Any]:
+    """What ``--json`` prints; its keys stay as they are."""
+    return {
+        "mlotel": __version__,
+        "verdict": verdict,
+        "sections": [
+            {
+                "title": section.title,
+                "results": [
+                    {
+                        "verdict": result.verdict,
+                        "subject": result.subject,
+                        "says": result.says,
+                        "remedy": result.remedy,
+                        "facts": dict(result.facts),
+                    }
+                    for result in results
+                ],
+            }
+            for section, results in found.items()
+        ],
+    }
+
+
+def _header(pair: str) -> tuple[str, str]:
+    name, separator, value = pair.partition("=")
+    if not separator or not name.strip() or any(mark in pair for mark in "\r\n"):
+        raise argparse.ArgumentTypeError("write it as NAME=VALUE, in quotes where it has blanks")  # never its text
+    return name.strip(), value.strip()
+
+
+def _seconds(number: str) -> float:
+    try:
+        seconds = float(number)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds <= 60:
+        raise argparse.ArgumentTypeError(f"{number!r} is no time; give a number of seconds above 0, 60 at most")
+    return seconds

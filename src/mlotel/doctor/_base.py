@@ -1,0 +1,168 @@
+"""What the sections of the doctor share: what they are asked about, and how they answer."""
+
+import re
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from mlotel.errors import MlotelError
+from mlotel.types import Signal
+
+if TYPE_CHECKING:
+    from mlotel._setup._options import Route
+
+__all__ = ["SIGNALS", "Case", "Result", "Section", "Verdict", "worst"]
+
+SIGNALS: tuple[Signal, ...] = ("traces", "metrics", "logs")
+
+Verdict: TypeAlias = Literal["ok", "info", "warn", "fail"]
+"""``info`` is a fact that is neither good nor bad; ``warn`` and ``fail`` are findings."""
+
+_ORDER: tuple[Verdict, ...] = ("ok", "info", "warn", "fail")
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One thing that was looked at.
+
+    Attributes:
+        verdict: How it is.
+        subject: What was looked at, in a few words.
+        says: What was found.
+        remedy: What to do about it; empty where nothing has to be done.
+        facts: The same in numbers and names, for programs.
+        is_below: Whether it belongs to the result before it.
+    """
+
+    verdict: Verdict
+    subject: str
+    says: str
+    remedy: str = ""
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    is_below: bool = False
+
+    @property
+    def is_finding(self) -> bool:
+        """Whether somebody should do something."""
+        return self.verdict in ("warn", "fail")
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A group of results, one file each.
+
+    Attributes:
+        title: Stands above the results.
+        place: The lower, the further up.
+        look: Looks, in bounded time; what goes wrong inside becomes a result by itself.
+    """
+
+    title: str
+    place: int
+    look: "Callable[[Case], list[Result]]"
+
+
+@dataclass(frozen=True)
+class Case:
+    """What the doctor is asked about.
+
+    Attributes:
+        folders: Spool folders to look into; they need not exist.
+        endpoint: As ``configure(endpoint=)``; None leaves it to the environment.
+        protocol: As ``configure(protocol=)``.
+        headers: As ``configure(headers=)``; never shown.
+        timeout_s: Seconds that an endpoint has to answer.
+        now: Seconds since 1970.
+    """
+
+    folders: tuple[Path, ...]
+    endpoint: str | None = None
+    protocol: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    timeout_s: float = 3.0
+    now: float = field(default_factory=time.time)
+
+    @cached_property
+    def _asked(self) -> "tuple[Mapping[Signal, Route], str]":
+        from mlotel._setup import _options
+
+        arguments: dict[str, Any] = dict.fromkeys(_options.ARGUMENTS)
+        arguments |= {"endpoint": self.endpoint, "protocol": self.protocol, "headers": dict(self.headers) or None}
+        try:
+            return _options.routes({**arguments, "instrument": ()}, has_spool=True), ""
+        except MlotelError as error:
+            return {}, self.hide(re.sub(r"^configure\(\) got ((endpoint|protocol)=)?", _as_option, str(error)))
+
+    @property
+    def routes(self) -> "Mapping[Signal, Route]":
+        """Where each signal goes, as ``configure()`` says; empty where it would refuse."""
+        return self._asked[0]
+
+    @property
+    def refusal(self) -> str:
+        """Why ``configure()`` would refuse addresses, protocol or headers; empty where it would not."""
+        return self._asked[1]
+
+    @cached_property
+    def secrets(self) -> tuple[str, ...]:
+        """Values that must not be shown, the longest first: of headers, user info and queries of addresses."""
+        import os
+
+        found = set(self.headers.values())
+        for name, value in os.environ.items():
+            if name.startswith("OTEL_") and name.endswith("_HEADERS"):
+                for part in value.split(","):
+                    found |= _forms(part.partition("=")[2])
+            elif "://" in value or name.endswith("_ENDPOINT"):
+                found |= _of_address(value)
+        if self.endpoint is not None:
+            found |= _of_address(self.endpoint)
+        for value in list(found):
+            scheme, blank, token = value.strip().partition(" ")
+            if blank and scheme.isalpha():  # "Bearer abc": what is behind the word is the secret
+                found.add(token)
+        return tuple(sorted((value for value in found if value), key=lambda value: (-len(value), value)))
+
+    def hide(self, text: str) -> str:
+        """``text`` of others without what we sent them: receivers and libraries like to repeat it.
+
+        Example:
+            >>> Case((), headers={"x-key": "tok-4f1d"}).hide("no such key: tok-4f1d")
+            'no such key: [hidden]'
+        """
+        for secret in self.secrets:
+            text = text.replace(secret, "[hidden]")
+        return text
+
+
+def worst(results: Iterable[Result]) -> Verdict:
+    """The worst verdict among ``results``; ``ok`` where there are none.
+
+    Example:
+        >>> worst([Result("ok", "a", ""), Result("warn", "b", ""), Result("info", "c", "")])
+        'warn'
+    """
+    return max((result.verdict for result in results), key=_ORDER.index, default="ok")
+
+
+def _as_option(found: "re.Match[str]") -> str:
+    return f"--{found[2]} got " if found[2] else "Got "
+
+
+def _forms(value: str) -> set[str]:
+    """A value as it stands in a variable, and as it is sent."""
+    return {value.strip(), unquote(value).strip(), unquote(value), repr(unquote(value))[1:-1]}
+
+
+def _of_address(url: str) -> set[str]:
+    try:
+        parts = urlsplit(url if "://" in url else f"//{url}")
+    except ValueError:
+        return set()
+    user, _, password = parts.netloc.rpartition("@")[0].partition(":")
+    texts = [user, password, parts.query, parts.fragment, *(value for _, value in parse_qsl(parts.query))]
+    return {form for text in texts if text for form in _forms(text)}

@@ -22,6 +22,7 @@ check: develop  ## format, lint, strict types, generated files in step, docs wit
 	$(DEV)/mypy
 	PYRIGHT_PYTHON_IGNORE_WARNINGS=1 $(DEV)/pyright --pythonpath $(DEV)/python tests/typing
 	$(DEV)/python tools/generate_semconv.py --check
+	$(DEV)/python tools/generate_rules.py --check
 	$(DEV)/python tools/generate_cli_docs.py --check
 	$(DEV)/sphinx-build -q -W --keep-going -d docs/_build/doctrees -b html docs docs/_build/html
 
@@ -47,8 +48,9 @@ versions:  ## run the suite on every Python named in the metadata that is here (
 lowest:  ## run the suite with the oldest versions that pyproject.toml allows, on Python 3.10
 	@$(PYTHON) tools/versions.py --lowest 3.10
 
-generate: develop  ## write constants and tables from registry/, and the page of commands
+generate: develop  ## write constants, tables and rules from registry/, and the page of commands
 	$(DEV)/python tools/generate_semconv.py
+	$(DEV)/python tools/generate_rules.py
 	$(DEV)/python tools/generate_cli_docs.py
 
 pins: develop  ## renew the pinned versions in requirements/

@@ -7,7 +7,7 @@ moves by a quarter of a standard deviation. Each rule is asked at every check an
 
 - a Kolmogorov-Smirnov test of scipy a column, at 5 %, and at 5 % shared by the columns;
 - PSI above 0.2 on deciles;
-- ADWIN, Page-Hinkley and KSWIN of river, one a column with its own defaults, fed row by row, where river is installed;
+- ADWIN and Page-Hinkley of river, one a column with its own defaults, fed row by row, where river is installed;
 - mlotel's detector.
 
 A rule that alarms while nothing changes has no meaningful number of rows to an alarm: it is shown all the same.
@@ -91,7 +91,7 @@ def rules() -> dict[str, Callable[[np.ndarray], Rule]]:
         "PSI above 0.2": psi,
     }
     if importlib.util.find_spec("river"):
-        for name in ("ADWIN", "PageHinkley", "KSWIN"):
+        for name in ("ADWIN", "PageHinkley"):
             found[f"river {name}"] = lambda reference, name=name: river(name, reference)
     return {**found, "mlotel": ours}
 

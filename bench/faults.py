@@ -119,6 +119,7 @@ def measure(case, folder):
         is_sudden = case.plan.ending in SUDDEN or case.plan.fork == "os._exit"
         unflushed = len(made - there - set(result.flushed["traces"])) if is_sudden else 0
         shown, added = counter_total([result, following], [receiver], [spool])
+        added_after = sum(following.added.values())
     values = {
         "made": len(made),
         "arrived": len(set(before.arrived) & made),
@@ -127,7 +128,7 @@ def measure(case, folder):
         "lost": lost,
         "unflushed": unflushed,
         "open": len(made) - len(there) - lost - unflushed,
-        "sum": f"{shown - following_sum(following):.0f}/{added - following_sum(following)}",
+        "sum": f"{shown - added_after:.0f}/{added - added_after}",
         "blocked": result.shutdown_s,
     }
     # A forked child that just lives on sends spans when their batch is due, and its metrics a minute after its start.
@@ -136,15 +137,11 @@ def measure(case, folder):
         and unflushed <= (case.plan.child_spans if case.plan.fork else case.plan.spans - case.plan.flushed)
         and (is_sudden or not logs.missing)
         and (is_sudden or case.plan.fork == "outlive" or shown == added)
+        and result.added_before + added_after <= shown <= added
         and values["blocked"] <= BLOCKED_BOUND_S + 0.5  # the half is what starting and ending an interpreter takes
         and not after.duplicates | logs.duplicates
     )
     return Row(case, values, is_kept)
-
-
-def following_sum(result):
-    """What the program that came after added itself."""
-    return sum(result.added.values())
 
 
 def show(name, library, values, note):

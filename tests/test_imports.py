@@ -48,6 +48,7 @@ def allowed():
     table["_setup"] = {*below, "export", "terminal"}
     table["terminal"] = {*FOUNDATION, "_guard"}
     table["store"] = {*FOUNDATION, *BOTTOM_WITHOUT_OPENTELEMETRY}
+    table["doctor"] = {*below, "export", "_setup", "terminal"}
     table["query"] = {*table["store"], "store"}
     table["viewer"] = {*table["query"], "query"}
     everything = {*table, "cli", "testing"}
@@ -60,7 +61,7 @@ ALLOWED = allowed()
 SDK = {"export", "_setup", "testing"}
 WITHOUT_OPENTELEMETRY = {
     *FOUNDATION, *BOTTOM_WITHOUT_OPENTELEMETRY, "quality", "performance", "artifacts", "drift", "alerts",
-    "store", "query", "terminal", "cli", "__init__", "__main__",
+    "store", "query", "terminal", "doctor", "cli", "__init__", "__main__",
 }  # fmt: skip
 HEAVY = {"numpy", "scipy", "pandas", "polars", "pyarrow", "sklearn", "torch", "joblib"}
 HEAVY_ALLOWED = {"quality", "performance", "artifacts", "drift", "monitor", "loops", "instrumentation"}

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from mlotel.instrumentation import instrument as instrument
     from mlotel.instrumentation import uninstrument as uninstrument
     from mlotel.logs.filtering import log_filter as log_filter
+    from mlotel.monitor.observe import observe as observe
     from mlotel.tracing.components import Component as Component
     from mlotel.tracing.components import component as component
     from mlotel.tracing.components import param as param
@@ -51,6 +52,7 @@ _HOMES = {
     "environment": "mlotel.tracing.context",
     "instrument": "mlotel.instrumentation",
     "log_filter": "mlotel.logs.filtering",
+    "observe": "mlotel.monitor.observe",
     "pipeline": "mlotel.tracing.runs",
     "param": "mlotel.tracing.components",
     "read": "mlotel.tracing.components",
@@ -78,6 +80,7 @@ __all__ = [
     "errors",
     "instrument",
     "log_filter",
+    "observe",
     "param",
     "pipeline",
     "quality",

@@ -4,6 +4,7 @@ Only the OpenTelemetry API is used here. Providers are asked for when something 
 whether mlotel or the host application is set up first.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,6 +30,7 @@ _override = Providers()
 _cache: dict[tuple[str, str], Any] = {}
 _generation = 0
 _real: dict[type, bool] = {}
+_listeners: list[Callable[[], None]] = []
 
 
 def use(providers: Providers) -> Providers:
@@ -44,6 +46,13 @@ def forget() -> None:
     global _generation
     _generation += 1
     _cache.clear()
+    for listener in _listeners:
+        listener()
+
+
+def on_change(listener: Callable[[], None]) -> None:
+    """Have ``listener`` called whenever ``use`` or ``forget`` was: for what must be made before it is recorded in."""
+    _listeners.append(listener)
 
 
 def generation() -> int:
@@ -71,6 +80,11 @@ def meter_provider() -> metrics.MeterProvider | None:
     """The provider that metrics go to, or None when nobody set one."""
     provider = _override.meter_provider or metrics.get_meter_provider()
     return provider if _is_real(provider) else None
+
+
+def replacing_meter_provider() -> metrics.MeterProvider | None:
+    """The meter provider that ``use`` put in place of the global one; None while the global one is in use."""
+    return _override.meter_provider
 
 
 def logger_provider() -> _logs.LoggerProvider | None:

@@ -3,7 +3,7 @@
 import pytest
 from account import accounts, counter_total, settle
 from fault_programs import ENDINGS, Plan, run
-from receiver import HANGING
+from receiver import HANGING, HttpReceiver
 
 BY_ITSELF = ["return", "exit", "exception", "sigint", "sigterm", "sigterm with handler", "os._exit after flush"]
 AT_ONCE = ["os._exit", "sigkill"]
@@ -28,6 +28,14 @@ def test_an_end_loses_nothing(ending, state, receiver, protocol, folder, spool):
     assert len(found["traces"].arrived) == (100 if state == "well" else 0)
     assert counter_total([result], [receiver], [spool]) == (10, 10)
     assert result.shutdown_s < 5.2
+
+
+def test_ctrl_c_is_still_what_ends_a_program(folder):
+    """A shell sees that a program died of SIGINT, as it would without mlotel."""
+    with HttpReceiver() as receiver:
+        results = [run(Plan("mlotel", receiver.endpoint, ending="sigint"), folder) for _ in range(3)]
+
+    assert [result.status for result in results] == [ENDINGS["sigint"]] * 3
 
 
 @pytest.mark.parametrize("state", ["well", "absent"])

@@ -24,6 +24,7 @@ CODE = [file for file in sorted(SOURCE.rglob("*.py")) if not file.is_relative_to
 PLUGIN_FOLDERS = {  # what is in each plugin
     "artifacts": "def identify(",
     "cli": "def add_arguments(",
+    "doctor": "SECTION = ",
     "drift/statistics": "STATISTIC = ",
     "instrumentation": "def install(",
     "quality": "CHECK = ",

@@ -141,6 +141,7 @@ def test_an_outage_leaves_the_batch_and_costs_one_try(protocol, target_at, caplo
     [line] = caplog.messages
     assert "nothing listens there" in line
     assert "kept in" in line
+    assert "nothing listens there" in target._breaker.cause.what
 
 
 def test_a_receiver_is_left_alone_for_as_long_as_it_asks(target_at, http_sink):
@@ -158,6 +159,7 @@ def test_a_receiver_is_left_alone_for_as_long_as_it_asks(target_at, http_sink):
     assert 0.9 < time.monotonic() - begun < 2.0
     assert http_sink.attempts == 2
     assert recovered.is_set()
+    assert target._breaker.cause is None
 
 
 @pytest.mark.parametrize("behaviour", [401, 404, 302, "page"])

@@ -29,6 +29,7 @@ from mlotel._setup._resource import Facts
 from mlotel._setup._telemetry import Spool, Telemetry
 from mlotel._version import __version__
 from mlotel.export import _counters, _listen
+from mlotel.export._account import Account
 from mlotel.export._breaker import Breaker
 from mlotel.export._collect import Collector
 from mlotel.export._explain import bare
@@ -37,8 +38,10 @@ from mlotel.export._outcome import Outcome, Target
 from mlotel.export._pending import Pending
 from mlotel.export._queue import Keep, Limits, Queue
 from mlotel.export._recovery import Lane, Recovery
+from mlotel.export._secrets import hidden, secrets_of
 from mlotel.export.delivery import Delivery
 from mlotel.export.spool import MAX_TOTAL_BYTES, SpoolTarget, SpoolWriter
+from mlotel.semconv import attributes as names
 from mlotel.types import Signal, SpanRecord
 
 _PATIENCE_S = 0.5
@@ -110,13 +113,15 @@ def assemble(
             del queues[signal]
             parts.pending.pop(signal, None)
     collector = _collector(queues)
-    delivery = Delivery(queues, collector, ledger, parts.pending, parts.recovery())
+    shown = {signal: _shown(signal, used, hosts) for signal in SIGNALS}
+    spool = parts.spool()
+    delivery = Delivery(queues, collector, ledger, parts.pending, parts.recovery(), parts.account(spool, shown, used))
     telemetry = Telemetry(
         facts.service_name,
-        {signal: _shown(signal, used, hosts) for signal in SIGNALS},
+        shown,
         ledger=ledger,
         delivery=delivery,
-        spool=parts.spool(),
+        spool=spool,
         hosts=hosts,
         resource=facts.attributes,
         stop_recording=_stop_recording,
@@ -202,6 +207,7 @@ class _Parts:
         self._writer: SpoolWriter | None = None
         self._lanes: dict[Signal, Lane] = {}
         self._recovery: Recovery | None = None
+        self._breakers: dict[Signal, Breaker] = {}
         self.pending: dict[Signal, Pending] = {}
         self._disk: dict[str, Any] = {
             "is_synced": _environment.one_of("MLOTEL_SPOOL_FSYNC", ("batch", "off")) == "batch",
@@ -238,10 +244,25 @@ class _Parts:
         found += self.pending.values()
         return Spool(found) if found else None
 
+    def account(
+        self, spool: Spool | None, endpoints: Mapping[Signal, str], routes: Mapping[Signal, Route]
+    ) -> Account | None:
+        """What tells ``mlotel doctor`` what became of the records; None without a spool, beside whose files it is."""
+        if spool is None:
+            return None
+        secrets = {value for route in routes.values() for value in secrets_of(route.endpoint, route.headers)}
+        name = str(self._facts.attributes().get(names.SERVICE_NAME, self._facts.service_name))
+        hide = partial(hidden, secrets=secrets)
+        return Account(lambda: spool.folder, self._ledger, name, endpoints, self._breakers, hide)
+
     def _otlp(self, signal: Signal, route: Route) -> Target:
-        from mlotel.export.otlp import OtlpTarget, sender  # the encoders and the libraries below are slow to import
+        # Slow to import, hence here, and not later: replay defines dataclasses, which run text as code, and CPython
+        # would forget at the end of a program that a KeyboardInterrupt had ended it.
+        from mlotel.export import replay as replay
+        from mlotel.export.otlp import OtlpTarget, sender
 
         breaker, timeout_s = Breaker(), _timeout_s(signal)
+        self._breakers[signal] = breaker
         open_one = partial(sender, signal, route.endpoint, route.protocol, route.headers)
         if self._folder is not None:
             self.pending[signal] = Pending(signal, self._folder, self._ledger, **self._disk)

@@ -72,8 +72,9 @@ def configure(
             signal without an endpoint goes to the spool.
         protocol: ``http/protobuf`` (the default) or ``grpc``.
         headers: Sent with each request, beside those of the environment: a dict, or ``"name=value,name=value"``.
-        spool: Folder for records that go to no endpoint, by default ``MLOTEL_SPOOL``, else ``.mlotel/spool``; False
-            keeps nothing on disk.
+        spool: Folder for records that have no endpoint, and for those that it does not take: they are delivered when it
+            does, also those of earlier programs. By default ``MLOTEL_SPOOL``, else ``.mlotel/spool``; False keeps
+            nothing on disk.
         instrument: Names of libraries to instrument, as for ``mlotel.instrument``; ``shutdown()`` takes it back.
         capture_values: Whether values of data may leave the process; by default ``MLOTEL_CAPTURE_VALUES``, else no.
         redact: Function that every text goes through before it leaves; by default the one that ``MLOTEL_REDACT`` names

@@ -10,7 +10,8 @@ import numpy as np
 from mlotel.artifacts import array
 from mlotel.artifacts._numbers import Array
 
-_SMALL = 1 << 12  # bytes of an array that are copied rather than looked at in pieces
+SMALL = 1 << 14
+"""Bytes of an array that are copied rather than looked at in pieces."""
 
 
 @functools.lru_cache(maxsize=256)
@@ -31,21 +32,48 @@ def shape_token(shape: tuple[int, ...]) -> bytes:
 
 def small_array(values: Array) -> bytes | None:
     """All tokens of a small array of numbers that lies in memory as it is described; None for others."""
-    if values.nbytes > _SMALL or not is_as_described(values):
+    if values.nbytes > SMALL or not values.flags.c_contiguous:
         return None
-    return array_head(values.dtype) + shape_token(values.shape) + values.tobytes()
+    dtype = values.dtype
+    head = _plain_head(dtype)
+    if head is not None:
+        if dtype.kind == "f" and values.size and not _is_without_nan(values):
+            return None
+        return head + shape_token(values.shape) + values.tobytes()
+    head = _records_head(dtype)
+    if head is None or not values.size:
+        return None
+    data = values.tobytes()
+    padding = padding_of(dtype)
+    if padding and not is_clean(np.frombuffer(data, np.uint8), padding, dtype.itemsize):
+        return None
+    return head + shape_token(values.shape) + data
 
 
 def is_as_described(values: Array) -> bool:
     """Whether an array of numbers lies in memory as it is described: little-endian, in C order, without NaN."""
-    dtype = values.dtype
-    kind = dtype.kind
-    if kind not in "iuf" or not dtype.isnative or not values.flags.c_contiguous or sys.byteorder == "big":
+    if _plain_head(values.dtype) is None or not values.flags.c_contiguous:
         return False
-    if kind == "f" and values.size:
-        lowest = np.minimum.reduce(values, axis=None)
-        return bool(dtype.itemsize <= 8 and lowest == lowest)
-    return True
+    return values.dtype.kind != "f" or not values.size or _is_without_nan(values)
+
+
+def _is_without_nan(values: Array) -> bool:
+    lowest = np.minimum.reduce(values, axis=None)  # NaN, if there is one
+    return bool(lowest == lowest)
+
+
+@functools.lru_cache(maxsize=256)
+def _plain_head(dtype: "np.dtype[Any]") -> bytes | None:
+    """What is said of a dtype of plain little-endian numbers; None for others."""
+    if dtype.kind not in "iuf" or dtype.itemsize > 8 or not dtype.isnative or sys.byteorder == "big":
+        return None
+    return array_head(dtype)
+
+
+@functools.lru_cache(maxsize=64)
+def _records_head(dtype: "np.dtype[Any]") -> bytes | None:
+    """What is said of a dtype of records that are taken as they lie; None for others."""
+    return None if padding_of(dtype) is None else b"A" + array_head(dtype)
 
 
 @functools.lru_cache(maxsize=64)

@@ -10,32 +10,47 @@ import functools
 import re
 import sys
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
 from mlotel.artifacts import _code, _dispatch, array
 from mlotel.artifacts import value as plain
 from mlotel.artifacts._base import CHUNK, SAMPLE, Hasher, Unidentifiable
-from mlotel.artifacts._layout import array_head, is_as_described, is_clean, padding_of, shape_token, small_array
+from mlotel.artifacts._layout import SMALL, array_head, is_as_described, is_clean, padding_of, shape_token, small_array
 from mlotel.artifacts._look import ancestry, origin
 from mlotel.artifacts._numbers import Array, blocks, canonical, feed
 from mlotel.artifacts._rules import DROPPED, Rule, rule_for
 
 _SAMPLE_PIECES = 100 * SAMPLE
-_INTEGERS = {number: plain._SCALARS[int](number) for number in range(-2, 1024)}
+_SAMPLE_BYTES = 1 << 12  # of a small array that a sample takes whole
+_PARTS = 64  # tokens that are handed to the hasher together
+_PLANS = 64  # sets of attributes that are remembered of a class
 
 
-def _int(value: int) -> bytes:
-    known = _INTEGERS.get(value)
-    return known if known is not None else plain._SCALARS[int](value)
+class _Integers(dict[int, bytes]):
+    """Tokens of integers."""
 
+    def __missing__(self, value: int) -> bytes:
+        return plain._SCALARS[int](value)
+
+
+_int = _Integers({number: plain._SCALARS[int](number) for number in range(-2, 1024)}).__getitem__
+_float = plain._SCALARS[float]
 
 # the tokens of plain values, a call less for each
 _SCALARS: dict[type, Callable[[Any], bytes]] = {**plain._SCALARS, int: _int}
+_NUMBERS: dict[type, Callable[[Any], bytes]] = {
+    **_SCALARS,
+    np.float64: lambda value: _float(float(value)),
+    np.int64: lambda value: _int(int(value)),
+}
+"""Those, and what is described like them where it stands by itself; in sets and as a key it is not."""
+
 _NOTHING: frozenset[str] = frozenset()
+_TEXTS = frozenset({str})
 _STATEFUL = frozenset({"sklearn", "scipy", "numpy"})  # their extension types hand out all they hold when reduced
 
 Describe: TypeAlias = Callable[["Walk", Any], None]
@@ -52,34 +67,51 @@ def identify_object(value: Any, hasher: Hasher) -> None:
         Unidentifiable: If a piece of it cannot be described.
     """
     with np.errstate(invalid="ignore"):  # looking for NaN would warn of signalling ones
-        Walk(hasher).write(value)
+        walk = Walk(hasher)
+        walk.write(value)
+        walk.flush()
 
 
 class Walk:
     """One walk through an object.
 
+    Tokens are collected and handed to the hasher a few dozen at a time: that costs less than to make most of them.
+
     Args:
         hasher: Takes the tokens, keeps the time, says whether to sample.
+        known: How values of each type are described, as far as another walk through the same object has found out.
     """
 
-    __slots__ = ("_hasher", "_left", "_open", "_token", "_training")
+    __slots__ = ("_hasher", "_known", "_left", "_open", "_parts", "_small", "_token", "_training")
 
-    def __init__(self, hasher: Hasher) -> None:
+    def __init__(self, hasher: Hasher, known: "dict[type, Describe] | None" = None) -> None:
         self._hasher = hasher
-        self._token = hasher.token
+        self._parts: list[bytes] = []
+        self._token = self._parts.append
         self._open = hasher.open
         self._left = _SAMPLE_PIECES if hasher.sampling else -1
+        self._small = _small_in_sample if hasher.sampling else small_array
+        self._known = _DESCRIBE.copy() if known is None else known
         self._training = 0  # open objects whose generators, and those below them, do not count
 
     def write(self, value: Any) -> None:
         """Describe any value."""
         kind = type(value)
-        scalar = _SCALARS.get(kind)
-        if scalar is not None:
-            self._token(scalar(value))
+        number = _NUMBERS.get(kind)
+        if number is not None:
+            self._token(number(value))
         else:
-            describe = _DESCRIBE.get(kind) or _described_by(kind, value)
-            (_dropped if describe is None else describe)(self, value)
+            (self._known.get(kind) or self._learn(kind, value))(self, value)
+
+    def flush(self) -> None:
+        """Hand the tokens so far to the hasher."""
+        self._hasher.token(b"".join(self._parts))
+        self._parts.clear()
+
+    def _learn(self, kind: type, value: Any) -> "Describe":
+        """How values of a type are described, kept for the time of the walk: no class of a user lives longer by it."""
+        found = self._known[kind] = _described_by(kind, value)
+        return found
 
     def _enough(self) -> bool:
         """Whether a sample is complete."""
@@ -101,46 +133,53 @@ class Walk:
         """The value is described."""
         del self._open[id(value)]
 
-    def attributes(self, state: Mapping[str, Any], rule: Rule) -> None:
+    def attributes(self, state: Mapping[str, Any], plan: "_Plan") -> None:
         """Describe attributes by name. Those that hold tools such as loggers are as if they were not there."""
-        keeps_training = not rule.generators.isdisjoint(state)
-        self._training += keeps_training
-        skipped = rule.skipped
-        names = sorted(state if not skipped else (name for name in state if name not in skipped))
-        self._named(names, state, rule.ordered)
-        self._training -= keeps_training
+        self._training += plan.keeps_training
+        self._members(plan.names, state, plan.ordered)
+        self._training -= plan.keeps_training
         self._token(b".")
 
-    def _named(self, names: list[str], state: Mapping[str, Any], ordered: frozenset[str], dropped: bytes = b"") -> None:
-        """Describe values by name; small ones are put together first, since each token costs as much as they do."""
-        parts: list[bytes] = []
-        add = parts.append
-        for name in names:
+    def _members(
+        self, names: Iterable[tuple[str, bytes]], state: Mapping[str, Any], ordered: frozenset[str], dropped: bytes = b""
+    ) -> None:
+        """Describe values by name.
+
+        Args:
+            names: Names, and their tokens.
+            state: The values.
+            ordered: Names of dicts whose order counts.
+            dropped: What is said of a value that does not count; empty for nothing, not even the name.
+        """
+        known, small, add = self._known, self._small, self._token
+        for name, token in names:
             value = state[name]
             kind = type(value)
-            scalar = _SCALARS.get(kind)
-            if scalar is not None:
-                add(_name(name))
-                add(scalar(value))
+            number = _NUMBERS.get(kind)
+            if number is not None:
+                add(token)
+                add(number(value))
                 continue
-            describe = _DESCRIBE.get(kind) or _described_by(kind, value)
-            if describe is None:
-                if dropped:
-                    add(_name(name) + dropped)
-                continue
-            add(_name(name))
             if kind is np.ndarray:
-                data = small_array(value)
+                add(token)
+                data = small(value)
                 if data is not None:
                     add(data)
-                    continue
-            self._token(b"".join(parts))
-            parts.clear()
+                else:
+                    self._large(value)
+                continue
+            describe = known.get(kind) or self._learn(kind, value)
+            if describe is _dropped:
+                if dropped:
+                    add(token + dropped)
+                continue
+            add(token)
             if name in ordered:
                 self._pairs(value)
             else:
                 describe(self, value)
-        self._token(b"".join(parts))
+        if len(self._parts) > _PARTS:
+            self.flush()
 
     def _pairs(self, value: Mapping[str, Any]) -> None:
         self._token(b"O" + _count(len(value)))
@@ -150,9 +189,18 @@ class Walk:
 
     def array(self, values: Array) -> None:
         """Describe an array like ``mlotel.artifacts.array`` does, with fewer calls."""
+        data = None if self._hasher.sampling else small_array(values)
+        if data is not None:
+            self._token(data)
+        else:
+            self._large(values)
+
+    def _large(self, values: Array) -> None:
+        """Describe an array that is not small, or does not lie in memory as it is described."""
         dtype = values.dtype
-        if values.nbytes <= CHUNK and not self._hasher.sampling and is_as_described(values):
+        if SMALL < values.nbytes <= CHUNK and not self._hasher.sampling and is_as_described(values):
             self._token(array_head(dtype) + shape_token(values.shape))
+            self.flush()
             self._hasher.raw(values)
             return
         if dtype.names is not None:
@@ -165,11 +213,14 @@ class Walk:
         if self._hasher.sampling:
             values = array._sample(values, self._hasher)
         if dtype.kind != "O":
+            self.flush()
             for block in blocks(values):
                 feed(self._hasher, canonical(block))
         elif self.enter(values):
             for element in values.ravel().tolist():
                 self.write(element)
+                if len(self._parts) > _PARTS:
+                    self.flush()
             self.leave(values)
 
     def _records(self, values: Array) -> None:
@@ -181,6 +232,7 @@ class Walk:
             return
         values = np.ascontiguousarray(values)
         self._token(b"A" + array_head(dtype) + shape_token(values.shape))
+        self.flush()
         step = max(1, CHUNK // dtype.itemsize)
         flat = values.reshape(-1)
         for start in range(0, len(flat), step):
@@ -197,6 +249,31 @@ class Walk:
         if identity.scope == "none" or (identity.scope != "full" and not self._hasher.sampling):
             raise Unidentifiable(f"a value of type {type(value).__qualname__}")
         self._token(b"k" + _text(identity.id))
+
+
+class _Plan(NamedTuple):
+    """How the attributes of an object are described.
+
+    Attributes:
+        names: Those that count, in order, with their tokens.
+        ordered: Those that hold dicts whose order counts.
+        keeps_training: Whether there is a generator of training among them.
+    """
+
+    names: tuple[tuple[str, bytes], ...]
+    ordered: frozenset[str]
+    keeps_training: bool
+
+
+def _plan(names: Iterable[str], rule: Rule) -> _Plan:
+    """How attributes of these names are described by a rule."""
+    counted = sorted(name for name in names if name not in rule.skipped)
+    return _Plan(tuple((name, _name(name)) for name in counted), rule.ordered, not rule.generators.isdisjoint(names))
+
+
+def _small_in_sample(values: Array) -> bytes | None:
+    """What a sample takes of small arrays that are attributes."""
+    return None if values.nbytes > _SAMPLE_BYTES or values.dtype.names is not None else small_array(values)
 
 
 def _count(number: int) -> bytes:
@@ -217,12 +294,20 @@ def _sequence(letter: bytes) -> Describe:
     def describe(walk: Walk, value: Any) -> None:
         if not walk.enter(value):
             return
-        walk._token(letter + _count(len(value)))
+        token, parts, known = walk._token, walk._parts, walk._known
+        token(letter + _count(len(value)))
         for member in value:
-            if walk._enough():
-                walk._token(b"~")
+            if walk._left >= 0 and walk._enough():
+                token(b"~")
                 break
-            walk.write(member)
+            kind = type(member)
+            number = _NUMBERS.get(kind)
+            if number is not None:
+                token(number(member))
+            else:
+                (known.get(kind) or walk._learn(kind, member))(walk, member)
+            if len(parts) > _PARTS:
+                walk.flush()
         walk.leave(value)
 
     return describe
@@ -231,10 +316,12 @@ def _sequence(letter: bytes) -> Describe:
 def _dict(walk: Walk, value: dict[Any, Any]) -> None:
     if not walk.enter(value):
         return
-    if all(type(key) is str for key in dict.keys(value)):
+    if _TEXTS.issuperset(map(type, dict.keys(value))):
         walk._token(b"D" + _count(len(value)))
-        names = sorted(dict.keys(value))
-        walk._named(names[: SAMPLE if walk._left >= 0 else None], value, _NOTHING, b"-")
+        names = sorted(dict.keys(value))[: SAMPLE if walk._left >= 0 else None]
+        for start in range(0, len(names), _PARTS):
+            some = names[start : start + _PARTS]
+            walk._members(zip(some, map(_name, some), strict=True), value, _NOTHING, b"-")
     else:
         # keys are plain values nearly always; what they say by themselves is their order
         pairs = sorted(
@@ -248,6 +335,8 @@ def _dict(walk: Walk, value: dict[Any, Any]) -> None:
                 break
             walk._token(key)
             walk.write(members[position])
+            if len(walk._parts) > _PARTS:
+                walk.flush()
     walk.leave(value)
 
 
@@ -260,7 +349,9 @@ def _alone(walk: Walk, value: Any) -> bytes:
     if scalar is not None:
         return scalar(value)
     child = walk._hasher.child()
-    Walk(child).write(value)
+    other = Walk(child, walk._known)
+    other.write(value)
+    other.flush()
     return b"#" + child.digest()
 
 
@@ -330,14 +421,6 @@ def _ellipsis(walk: Walk, value: Any) -> None:
     walk._token(b"_")
 
 
-def _float64(walk: Walk, value: Any) -> None:
-    walk._token(_SCALARS[float](float(value)))
-
-
-def _int64(walk: Walk, value: Any) -> None:
-    walk._token(_SCALARS[int](int(value)))
-
-
 def _plain_value(walk: Walk, value: Any) -> None:
     walk._token(plain.encode(value, walk._hasher))
 
@@ -369,8 +452,6 @@ def _dropped(walk: Walk, value: Any) -> None:
 _DESCRIBE: dict[type, Describe] = {
     np.ndarray: Walk.array,
     np.memmap: lambda walk, value: walk.array(np.asarray(value)),  # how joblib reads with mmap_mode
-    np.float64: _float64,
-    np.int64: _int64,
     list: _sequence(b"l"),
     tuple: _sequence(b"t"),
     set: _set,
@@ -396,8 +477,8 @@ _learned: "weakref.WeakKeyDictionary[type, Describe]" = (
 )  # classes of users, let go with them
 
 
-def _described_by(kind: type, value: Any) -> Describe | None:
-    """How objects of a class are described; None for tools that do not count.
+def _described_by(kind: type, value: Any) -> Describe:
+    """How objects of a class are described; tools that do not count are ``_dropped``.
 
     Raises:
         Unidentifiable: If they cannot be.
@@ -406,7 +487,7 @@ def _described_by(kind: type, value: Any) -> Describe | None:
     if known is None:
         order = ancestry(value)
         if any(origin(ancestor) in DROPPED for ancestor in order):
-            return None
+            return _dropped
         known = _learned[kind] = _how(kind, order, value)
     return known
 
@@ -455,16 +536,25 @@ def _object_of(kind: type, order: tuple[type, ...], names: list[str]) -> Describ
     }
     if cached:
         rule = rule._replace(skipped=rule.skipped | cached)
+    plans: dict[tuple[str, ...], _Plan] = {}
 
     def described(walk: Walk, value: Any) -> None:
         if not walk.enter(value):
             return
-        if walk._enough():
+        if walk._left >= 0 and walk._enough():
             walk._token(b"~")
         else:
             walk._token(head)
             state = object.__getattribute__(value, "__dict__")
-            walk.attributes(state if rule.state is None else rule.state(state), rule)
+            if rule.state is not None:
+                state = rule.state(state)
+            names = tuple(state)
+            plan = plans.get(names)
+            if plan is None:
+                plan = _plan(names, rule)
+                if len(plans) < _PLANS:
+                    plans[names] = plan
+            walk.attributes(state, plan)
         walk.leave(value)
 
     def reduced(walk: Walk, value: Any) -> None:

@@ -6,20 +6,24 @@ A command is a file of this folder with
 - ``add_arguments(parser)``: adds its own arguments to an ``argparse.ArgumentParser`` that has the global ones;
 - ``run(args) -> int``: does it; returns the exit status.
 
-Exit status: 0 fine, 1 findings, 2 wrong usage, 3 nothing found. With 2 and 3 a message goes to standard error and
-nothing to standard output. Only the file of the command in question is imported.
+Exit status: 0 fine, 1 findings (or the output could not be written), 2 wrong usage, 3 nothing found. With 2 and 3 a
+message goes to standard error and nothing to standard output. Only the file of the command in question is imported.
 """
 
 import argparse
 import os
 import sys
 from collections.abc import Sequence
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from mlotel import _plugins
 from mlotel._version import __version__
+from mlotel.cli import _output
 from mlotel.errors import MlotelError, NotFoundError
 from mlotel.terminal.style import style_of
+
+if TYPE_CHECKING:
+    from _typeshed import SupportsWrite
 
 __all__ = ["FINDINGS", "FINE", "NOTHING_FOUND", "WRONG_USAGE", "main"]
 
@@ -44,11 +48,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     try:
         status = _main(list(sys.argv[1:] if argv is None else argv))
-        if sys.stdout is not None:
-            sys.stdout.flush()
+        _output.finish()
     except BrokenPipeError:
         _forget(sys.stdout)
         return _NOBODY_READS
+    except _output.OutputError as error:
+        _forget(sys.stdout)
+        return _say(error, FINDINGS)
     except KeyboardInterrupt:
         return _INTERRUPTED
     except NotFoundError as error:
@@ -67,7 +73,7 @@ def _main(arguments: list[str]) -> int:
             parser.epilog = _commands_text() if "-h" in arguments or "--help" in arguments or not arguments else None
             parser.parse_args(arguments)
             parser.epilog = _commands_text()
-            print(parser.format_help(), end="")
+            _output.write(parser.format_help())
             return FINE
         name = arguments.pop(position)
         if not _plugins.has("cli", name):
@@ -95,9 +101,19 @@ def _position_of_command(arguments: list[str]) -> int | None:
     return None
 
 
+class _Parser(argparse.ArgumentParser):
+    """Prints help and version as commands print: argparse says nothing when they cannot be written."""
+
+    def _print_message(self, message: str, file: "SupportsWrite[str] | None" = None) -> None:
+        if message and file is sys.stdout:
+            _output.write(message)
+        else:
+            super()._print_message(message, file)
+
+
 def _parser(program: str, description: str) -> argparse.ArgumentParser:
     """A parser with the global options, which may stand before the command or after it."""
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog=program,
         description=description,
         allow_abbrev=False,
@@ -146,7 +162,8 @@ def _say(message: object, status: int) -> int:
     text = "\n".join(style.clean(line) for line in str(message).split("\n"))
     try:
         print(f"mlotel: {text}", file=sys.stderr)
-    except BrokenPipeError:
+        sys.stderr.flush()
+    except OSError:  # nobody reads it, or the disk behind it is full
         _forget(sys.stderr)
     return status
 

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+from mlotel.cli import _output
 from mlotel.errors import InvalidArgumentError, NotFoundError
 from mlotel.store.spool import FileGroup, Spool, default_folders
 from mlotel.terminal import wording
@@ -198,12 +199,12 @@ def _holding(texts: list[str]) -> Callable[[bytes], bool] | None:
 
 def print_lines(lines: Iterable[str]) -> None:
     """Print ``lines`` to standard output."""
-    print("\n".join(lines))
+    _output.write("\n".join([*lines, ""]))
 
 
 def print_json(value: Any) -> None:
     """Print ``value`` as JSON, in ASCII: every terminal, file and program takes that."""
-    print(json.dumps(value, indent=2, allow_nan=False))
+    _output.write(json.dumps(value, indent=2, allow_nan=False) + "\n")
 
 
 def print_notes(spool: Spool, args: argparse.Namespace) -> None:

@@ -1,6 +1,7 @@
 """``mlotel doctor``: is my telemetry arriving, and if not, why?"""
 
 import argparse
+import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,7 +21,7 @@ NAME = "doctor"
 HELP = "Say whether telemetry arrives: settings, endpoints, what was sent and lost, the spool, versions, conflicts."
 
 _INDENT = 2
-_WIDEST_SUBJECT = 14
+_WIDEST_SUBJECT = 24
 _WIDEST = 100  # cells of a line; longer ones are hard to read
 _NARROWEST = 40
 
@@ -49,6 +50,7 @@ def run(args: argparse.Namespace) -> int:
         InvalidArgumentError: If an argument cannot be used.
         NotFoundError: If ``--store`` names no folder.
     """
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # else gRPC writes what the doctor says better; read when it loads
     from mlotel.doctor import Case, examine, worst  # slow to load
 
     folders = _folders(args.store)
@@ -80,7 +82,7 @@ def _lines(found: "Mapping[Section, list[Result]]", style: Style, *, is_quiet: b
     lines: list[str] = []
     results = [result for section in found.values() for result in section]
     for section, all_of_it in found.items():
-        shown = [result for result in all_of_it if result.is_finding or not is_quiet]
+        shown = _findings(all_of_it) if is_quiet else all_of_it
         if not shown:
             continue
         if not is_quiet:
@@ -92,6 +94,20 @@ def _lines(found: "Mapping[Section, list[Result]]", style: Style, *, is_quiet: b
     if not is_quiet:
         lines += ["", style.paint(_summary(results, style))]
     return lines
+
+
+def _findings(results: "list[Result]") -> "list[Result]":
+    """The findings, each below what it belongs to."""
+    kept: list[Result] = []
+    above: Result | None = None
+    for result in results:
+        if not result.is_below:
+            above = result
+        if result.is_finding:
+            if result.is_below and above is not None and above not in kept:
+                kept.append(above)
+            kept.append(result)
+    return kept
 
 
 def _result(result: "Result", style: Style, column: int) -> list[str]:
@@ -139,7 +155,11 @@ def _summary(results: "list[Result]", style: Style) -> Line:
     if failed:
         line += [(style.glyphs.bad, "bad"), (f" {wording.count(failed, 'problem')}", "bold")]
     if warned:
-        line += [("   " if line else "", ""), (style.glyphs.warn, "warn"), (f" {wording.count(warned, 'warning')}", "bold")]
+        line += [
+            ("   " if line else "", ""),
+            (style.glyphs.warn, "warn"),
+            (f" {wording.count(warned, 'warning')}", "bold"),
+        ]
     return line
 
 

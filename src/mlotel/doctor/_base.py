@@ -1,5 +1,6 @@
 """What the sections of the doctor share: what they are asked about, and how they answer."""
 
+import os
 import re
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -7,7 +8,6 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
-from urllib.parse import parse_qsl, unquote, urlsplit
 
 from mlotel.errors import MlotelError
 from mlotel.types import Signal
@@ -108,24 +108,18 @@ class Case:
         return self._asked[1]
 
     @cached_property
-    def secrets(self) -> tuple[str, ...]:
-        """Values that must not be shown, the longest first: of headers, user info and queries of addresses."""
-        import os
+    def secrets(self) -> "frozenset[str]":
+        """Values that must not be shown: of headers, user info and queries of addresses."""
+        from mlotel.export._secrets import secrets_of
 
-        found = set(self.headers.values())
+        found = secrets_of(self.endpoint or "", self.headers)
         for name, value in os.environ.items():
             if name.startswith("OTEL_") and name.endswith("_HEADERS"):
-                for part in value.split(","):
-                    found |= _forms(part.partition("=")[2])
+                values = (part.partition("=")[2] for part in value.split(","))
+                found |= secrets_of("", dict(zip(map(str, range(1000)), values, strict=False)))
             elif "://" in value or name.endswith("_ENDPOINT"):
-                found |= _of_address(value)
-        if self.endpoint is not None:
-            found |= _of_address(self.endpoint)
-        for value in list(found):
-            scheme, blank, token = value.strip().partition(" ")
-            if blank and scheme.isalpha():  # "Bearer abc": what is behind the word is the secret
-                found.add(token)
-        return tuple(sorted((value for value in found if value), key=lambda value: (-len(value), value)))
+                found |= secrets_of(value, {})
+        return frozenset(found)
 
     def hide(self, text: str) -> str:
         """``text`` of others without what we sent them: receivers and libraries like to repeat it.
@@ -134,9 +128,9 @@ class Case:
             >>> Case((), headers={"x-key": "tok-4f1d"}).hide("no such key: tok-4f1d")
             'no such key: [hidden]'
         """
-        for secret in self.secrets:
-            text = text.replace(secret, "[hidden]")
-        return text
+        from mlotel.export._secrets import hidden
+
+        return hidden(text, self.secrets)
 
 
 def worst(results: Iterable[Result]) -> Verdict:
@@ -151,18 +145,3 @@ def worst(results: Iterable[Result]) -> Verdict:
 
 def _as_option(found: "re.Match[str]") -> str:
     return f"--{found[2]} got " if found[2] else "Got "
-
-
-def _forms(value: str) -> set[str]:
-    """A value as it stands in a variable, and as it is sent."""
-    return {value.strip(), unquote(value).strip(), unquote(value), repr(unquote(value))[1:-1]}
-
-
-def _of_address(url: str) -> set[str]:
-    try:
-        parts = urlsplit(url if "://" in url else f"//{url}")
-    except ValueError:
-        return set()
-    user, _, password = parts.netloc.rpartition("@")[0].partition(":")
-    texts = [user, password, parts.query, parts.fragment, *(value for _, value in parse_qsl(parts.query))]
-    return {form for text in texts if text for form in _forms(text)}

@@ -70,7 +70,10 @@ def ask(
     took_s = time.monotonic() - begun
     cause = None if answer.verdict == "accepted" else answer.cause or NO_ANSWER
     if cause is not None and _is_open_question(answer, took_s, timeout_s):
-        cause = _look_closer(signal, endpoint, protocol, headers, place, variable) or cause
+        if "certificate" in cause.what or "TLS" in cause.what:
+            cause = (None if place is None else _of_another_name(place, protocol)) or cause
+        else:
+            cause = _look_closer(signal, endpoint, protocol, headers, place, variable) or cause
     return Heard(answer, took_s, cause, _ahead_s(answer.date, before, before + took_s))
 
 
@@ -117,6 +120,18 @@ def _look_closer(
             return None
         return NO_TLS_SPOKEN
     return None
+
+
+def _of_another_name(place: "_reach.Place", protocol: OtlpProtocol) -> Cause | None:
+    """A certificate for other hosts: the libraries say that they do not trust it."""
+    try:
+        found = _reach.certificate(place, _SECOND_TRY_S, is_grpc=protocol == "grpc")
+    except OSError:
+        return None
+    if found is None or found.is_for(place.host):
+        return None
+    named = ", ".join(found.names[:3])
+    return Cause(f"its TLS certificate is for {named}, not for {place.host}", "Use a name that the certificate has.")
 
 
 def _other(signal: Signal, place: "_reach.Place", protocol: OtlpProtocol) -> tuple[str, OtlpProtocol]:

@@ -34,16 +34,26 @@ class Certificate:
     """What a receiver shows itself with.
 
     Attributes:
-        subject: Whom it is for.
+        names: Hosts that it is good for; where it names none, whom it is for.
         issuer: Who vouches for it.
-        names: Host names that it is good for.
         ends: When it ends, in seconds since 1970.
     """
 
-    subject: str
-    issuer: str
     names: tuple[str, ...]
+    issuer: str
     ends: float
+
+    def is_for(self, host: str) -> bool:
+        """Whether it is good for ``host``.
+
+        Example:
+            >>> shown = Certificate(("*.otlp.example",), "an authority", 0.0)
+            >>> shown.is_for("eu.otlp.example"), shown.is_for("otlp.example")
+            (True, False)
+        """
+        names = {name.lower() for name in self.names}
+        host = host.lower()
+        return host in names or f"*.{host.partition('.')[2]}" in names
 
 
 def place_of(endpoint: str, *, is_plain: bool) -> Place | None:
@@ -76,9 +86,9 @@ def place_of(endpoint: str, *, is_plain: bool) -> Place | None:
 def proxy_for(place: Place, *, is_grpc: bool) -> Place | None:
     """The proxy that requests to ``place`` go through, as the environment says."""
     import os
-    from urllib.request import getproxies_environment, proxy_bypass_environment
+    from urllib.request import getproxies_environment, proxy_bypass
 
-    if proxy_bypass_environment(place.host):
+    if proxy_bypass(place.host):
         return None
     found = getproxies_environment()
     if is_grpc:
@@ -170,12 +180,11 @@ def _shake_hands(place: Place, context: ssl.SSLContext, deadline: float, *, is_g
 def _read(found: object) -> Certificate | None:
     if not isinstance(found, dict) or "notAfter" not in found:
         return None
-    names = [str(value) for _, value in found.get("subjectAltName", ())]
-    subject = _name(found.get("subject", ())) or (names[0] if names else "nobody")
+    names = tuple(str(value) for _, value in found.get("subjectAltName", ()))
     ends = float(ssl.cert_time_to_seconds(found["notAfter"]))
-    return Certificate(subject, _name(found.get("issuer", ())) or "nobody", tuple(names), ends)
+    return Certificate(names or (_name(found.get("subject", ())),), _name(found.get("issuer", ())), ends)
 
 
 def _name(parts: "tuple[tuple[tuple[str, str], ...], ...]") -> str:
     pairs = dict(pair for part in parts for pair in part)
-    return pairs.get("commonName") or pairs.get("organizationName") or ""
+    return pairs.get("commonName") or pairs.get("organizationName") or "nobody"

@@ -67,7 +67,11 @@ def _started_before() -> list[Result]:
             text = path.read_text(encoding="utf-8", errors="replace")[:20_000]
         except OSError:
             continue
-        for word, name in (("opentelemetry", "opentelemetry-instrument"), ("ddtrace", "ddtrace-run"), ("newrelic", "newrelic-admin")):
+        for word, name in (
+            ("opentelemetry", "opentelemetry-instrument"),
+            ("ddtrace", "ddtrace-run"),
+            ("newrelic", "newrelic-admin"),
+        ):
             if word in text or word in entry:
                 said = f"{path} starts it in every program: providers are set before mlotel.configure()"
                 remedy = _ORDER.format(other=name) + "Set its exporter, or take it off PYTHONPATH."
@@ -80,7 +84,9 @@ def _installed() -> list[Result]:
     for name, starter in _OTHERS.items():
         version = _version(name)
         if version is not None:
-            said = f"{version} is installed. Where a program starts it with {starter} before mlotel.configure(), mlotel "
+            said = (
+                f"{version} is installed. Where a program starts it with {starter} before mlotel.configure(), mlotel "
+            )
             said += "records through its providers and exporters"
             remedy = "Both at once work; to keep them apart call mlotel.configure() first."
             results.append(Result("info", name, said, remedy, {"version": version, "installed": True}))
@@ -89,7 +95,9 @@ def _installed() -> list[Result]:
         if version is None:
             continue
         is_on = bool(variable) and os.environ.get(variable, "").strip().lower() in ("true", "1")
-        verdict, said = ("warn", f"{version}, and {variable} is on: {text}") if is_on else ("info", f"{version}: {text}")
+        verdict, said = (
+            ("warn", f"{version}, and {variable} is on: {text}") if is_on else ("info", f"{version}: {text}")
+        )
         remedy = f"Unset {variable}, or let mlotel.configure() come first." if is_on else ""
         facts = {"version": version, "installed": True, "active": is_on}
         results.append(Result("warn" if verdict == "warn" else "info", name, said, remedy, facts))
@@ -104,7 +112,7 @@ def _version(name: str) -> str | None:
 
 
 def _preload() -> list[Result]:
-    """gunicorn loads the program before it forks only when asked to; threads of before do not come along."""
+    """Whether gunicorn loads the program before it forks; threads of before do not come along."""
     arguments = os.environ.get("GUNICORN_CMD_ARGS", "")
     if "--preload" not in arguments.split():
         return []

@@ -88,7 +88,7 @@ def _examine(case: Case, place: "_reach.Place | str", signals: list[Signal], res
     is_grpc = route.protocol == "grpc"
     facts: dict[str, Any] = {"protocol": route.protocol, "signals": signals}
     name = place if isinstance(place, str) else f"{'https' if place.is_tls else 'http'}://{place.name}"
-    said = [route.protocol]
+    said: list[str] = [route.protocol]
     if isinstance(place, _reach.Place):
         proxy = _reach.proxy_for(place, is_grpc=is_grpc)
         facts |= {"host": place.host, "port": place.port, "tls": place.is_tls}
@@ -110,9 +110,7 @@ def _examine(case: Case, place: "_reach.Place | str", signals: list[Signal], res
     results += _clock(heard, is_grpc=is_grpc)
 
 
-def _reached(
-    place: "_reach.Place", deadline: float, said: list[str], facts: dict[str, Any]
-) -> tuple[str, str] | None:
+def _reached(place: "_reach.Place", deadline: float, said: list[str], facts: dict[str, Any]) -> tuple[str, str] | None:
     """Look a host up and connect to it; returns what is wrong and the remedy."""
     from mlotel.export._explain import explain
 
@@ -120,7 +118,7 @@ def _reached(
         addresses = _reach.resolve(place, deadline - time.monotonic())
     except OSError as error:
         is_late = isinstance(error, TimeoutError)
-        return tuple(explain("name resolution" if is_late else "name or service not known"))
+        return explain("name resolution" if is_late else "name or service not known")
     facts["addresses"] = addresses
     if place.host not in addresses:
         more = f" and {len(addresses) - 2} more" if len(addresses) > 2 else ""
@@ -134,9 +132,7 @@ def _reached(
     return None
 
 
-def _tls(
-    place: "_reach.Place", deadline: float, *, is_grpc: bool, now: float, facts: dict[str, Any]
-) -> list[Result]:
+def _tls(place: "_reach.Place", deadline: float, *, is_grpc: bool, now: float, facts: dict[str, Any]) -> list[Result]:
     """The certificate. Whether it is trusted, the request tells: libraries trust different authorities."""
     try:
         found = _reach.certificate(place, deadline - time.monotonic(), is_grpc=is_grpc)
@@ -146,12 +142,15 @@ def _tls(
         return []
     left_s = found.ends - now
     day = time.strftime("%Y-%m-%d", time.gmtime(found.ends))
-    facts["certificate"] = {"subject": found.subject, "issuer": found.issuer, "names": list(found.names), "ends": day}
-    said = f"certificate of {found.subject}, issued by {found.issuer}, "
+    facts["certificate"] = {"names": list(found.names), "issuer": found.issuer, "ends": day}
+    more = f" and {len(found.names) - 2} more" if len(found.names) > 2 else ""
+    said = f"certificate for {', '.join(found.names[:2])}{more}, issued by {found.issuer}, "
     if left_s < 0:
-        return [Result("fail", "TLS", f"{said}ended on {day}", "Renew it.", is_below=True)]
+        return [Result("fail", "TLS", f"{said}ended on {day}", "Have it renewed.", is_below=True)]
     if left_s < _SOON_S:
-        return [Result("warn", "TLS", f"{said}ends on {day}", "Renew it: afterwards nothing arrives.", is_below=True)]
+        return [
+            Result("warn", "TLS", f"{said}ends on {day}", "Have it renewed: afterwards nothing arrives.", is_below=True)
+        ]
     return [Result("ok", "TLS", f"{said}good until {day}", is_below=True)]
 
 
@@ -219,7 +218,9 @@ def _judged(case: Case, heard: "Heard | Exception") -> tuple[str, str, str, str]
     if answer.verdict == "refused":
         said = f"it answers and refuses an empty request ({message or what}); address and credentials are taken"
         return "info", answer.verdict, said, "Whether it takes records, `mlotel flush` and the counts below tell."
-    said = f"{what}. It says: {message}" if message and answer.verdict == "misconfigured" else what
+    # Of a receiver that could not be spoken to, gRPC's own words say less than ours.
+    is_its_own = answer.verdict == "misconfigured" and cause is answer.cause and "failed to connect" not in message
+    said = f"{what}. It says: {message}" if message and is_its_own else what
     return "fail", answer.verdict, said, case.hide(cause.remedy)
 
 

@@ -54,9 +54,7 @@ def _look(case: Case) -> list[Result]:
 
 def _service(case: Case, service: str, accounts: list[Told]) -> Iterable[Result]:
     exported, spooled = (_sums(account.sums(fate) for account in accounts) for fate in ("exported", "spooled"))
-    dropped = _sums(
-        {signal: records} for account in accounts for (signal, _), records in account.dropped().items()
-    )
+    dropped = _sums({signal: records} for account in accounts for (signal, _), records in account.dropped().items())
     running = sum(account.is_running and not account.is_ended for account in accounts)
     facts = {
         "service": service,

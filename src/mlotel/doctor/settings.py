@@ -28,7 +28,12 @@ def _look(case: Case) -> list[Result]:
     found = [*_from_command_line(case), *_set(case), *_misspelt(), _defaults(case)]
     said = " ".join(result.says + result.subject for result in found if result.is_finding)
     if case.refusal and not any(name in said for name in VARIABLES if name in case.refusal):
-        found.insert(0, Result("fail", "endpoint", case.refusal, "configure() raises until this is put right."))
+        found.insert(
+            0,
+            Result(
+                "fail", "endpoint", case.refusal.removeprefix("Got "), "configure() raises until this is put right."
+            ),
+        )
     return found
 
 
@@ -57,7 +62,8 @@ def _set(case: Case) -> list[Result]:
         if wrong is not None:
             text = f"{shown}: it {case.hide(wrong)}" if variable.shown == "value" else f"it {case.hide(wrong)}"
             if variable.effect == "raises":
-                remedy = "configure() raises, or nothing of that signal is recorded. Correct or unset it."
+                unsent = ", or nothing can be sent" if variable.shown == "names" else ""
+                remedy = f"configure() raises{unsent}. Correct or unset it."
             else:
                 remedy = f"{variable.default} is used." if variable.default else "It is not used."
             results.append(Result("fail" if variable.effect == "raises" else "warn", name, text, remedy, facts))

@@ -151,7 +151,10 @@ def _contents(case: Case, folder: Path, seen: _Seen) -> list[Result]:
         remedy = "Nothing to do: the rest is read and sent, and they are counted as lost."
         results.append(Result("warn", "torn", said, remedy, {"lines": torn}, is_below=True))
     if seen.writers or seen.elsewhere:
-        who = [*(f"process {pid}" for pid in sorted(seen.writers)), *(f"host {name}" for name in sorted(seen.elsewhere))]
+        who = [
+            *(f"process {pid}" for pid in sorted(seen.writers)),
+            *(f"host {name}" for name in sorted(seen.elsewhere)),
+        ]
         shown = ", ".join(who[:5]) + (f" and {len(who) - 5} more" if len(who) > 5 else "")
         facts = {"pids": sorted(seen.writers), "hosts": sorted(seen.elsewhere)}
         results.append(Result("info", "written by", shown, facts=facts, is_below=True))
@@ -250,7 +253,9 @@ def _cap() -> int:
 
 def _words(sums: dict[Signal, int]) -> str:
     names = {"traces": "span", "metrics": "data point", "logs": "log record"}
-    return ", ".join(wording.count(records, names[signal]) for signal, records in sums.items()) or "nothing left to send"
+    return (
+        ", ".join(wording.count(records, names[signal]) for signal, records in sums.items()) or "nothing left to send"
+    )
 
 
 def _age(seconds: float) -> str:

@@ -69,9 +69,7 @@ def _libraries() -> list[Result]:
             said = f"{version} is installed; to record its files mlotel needs {need}"
             facts = {"version": version, "needs": str(need)}
             results.append(Result("warn", need.name, said, f"pip install '{need.name}{need.specifier}'", facts))
-    others = {
-        name: version for name in _SEEN if name not in supported and (version := _version(name)) is not None
-    }
+    others = {name: version for name in _SEEN if name not in supported and (version := _version(name)) is not None}
     for word, libraries, text in (
         ("libraries", supported, "whose files can be recorded"),
         ("also here", others, "known as data or models"),

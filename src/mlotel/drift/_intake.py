@@ -58,6 +58,11 @@ class Intake:
         self._add_extra(PREDICTION, predictions)
         self._add_extra(LABEL, labels)
 
+    @property
+    def waiting(self) -> int:
+        """Single rows that wait to come into the window."""
+        return self._rows.waiting
+
     def drain(self) -> None:
         """Bring single rows that wait into the window."""
         waiting = self._rows.drain()

@@ -34,6 +34,11 @@ class Rows:
         self._waiting: list[Any] = []
 
     @property
+    def waiting(self) -> int:
+        """How many rows wait."""
+        return len(self._waiting)
+
+    @property
     def is_full(self) -> bool:
         """Whether a block of rows waits."""
         return len(self._waiting) >= BLOCK

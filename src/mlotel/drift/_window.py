@@ -40,6 +40,7 @@ class Window:
         self._starts = np.cumsum([0, *(len(edges) for edges in self._edges)])
         self._places = np.empty(int(self._starts[-1]) + 1, np.int64)
         self._places[-1] = 0
+        self._slices = [self._places[a:b] for a, b in zip(self._starts[:-1], self._starts[1:], strict=True)]
         self._last = self._starts[1:] - 1
         # Bins as stretches of the buffer laid out flat, of which each feature has one place more than a block.
         self._shift = np.repeat(np.arange(size) * (BLOCK + 1), np.diff(self._starts))
@@ -86,8 +87,8 @@ class Window:
             return
         block = self.buffer[:, :n]
         block.sort(axis=1)  # minus infinity first, plus infinity and NaN last
-        for place, edges in enumerate(self._edges):
-            self._places[self._starts[place] : self._starts[place + 1]] = block[place].searchsorted(edges)
+        for column, edges, at in zip(block, self._edges, self._slices, strict=True):
+            at[:] = column.searchsorted(edges)
         places = self._places[:-1]
         first, last = places[self._starts[:-1]], places[self._last]
         counts = np.diff(self._places)
@@ -102,29 +103,27 @@ class Window:
             sums = np.add.reduceat(self.buffer.ravel(), places + self._shift)
         is_counted = counts > 0  # an empty stretch is given the value at its place instead of 0
         is_counted[self._last] = False
-        found = self._moments(block, first, last, np.where(some, lowest, np.inf), np.where(some, highest, -np.inf))
+        sums = np.where(is_counted, sums, 0.0)
+        extremes = np.where(some, lowest, np.inf), np.where(some, highest, -np.inf)
         with np.errstate(over="ignore", invalid="ignore"):
-            self.sums += np.where(is_counted, sums, 0.0)
+            found = self._moments(block, np.add.reduceat(sums, self._starts[:-1]), first, last, extremes)
+            self.sums += sums
             self.moments = self.moments.merge(found)
 
-    def _moments(self, block: Floats, first: Integers, last: Integers, lowest: Floats, highest: Floats) -> Moments:
+    def _moments(
+        self, block: Floats, total: Floats, first: Integers, last: Integers, extremes: tuple[Floats, Floats]
+    ) -> Moments:
+        """Moments of a block of standardised values, whose sums are known; the block is used up."""
         n = block.shape[1]
-        cut = np.flatnonzero((first > 0) | (last < n))
-
-        def blank() -> None:
-            for place in cut:
-                block[place, : first[place]] = 0.0
-                block[place, last[place] :] = 0.0
-
-        blank()
         rows = (last - first).astype(float)
-        with np.errstate(over="ignore", invalid="ignore"):
-            mean = block.sum(axis=1) / np.maximum(rows, 1)
-            block -= mean[:, None]
-            blank()
-            square = np.multiply(block, block, out=self._square[:, :n])
-            m3, m4 = ((square[:, None, :] @ other[:, :, None])[:, 0, 0] for other in (block, square))
-            return Moments(rows, mean, square.sum(axis=1), m3, m4, lowest, highest)
+        mean = total / np.maximum(rows, 1)
+        block -= mean[:, None]
+        for place in np.flatnonzero((first > 0) | (last < n)):  # what is no finite number
+            block[place, : first[place]] = 0.0
+            block[place, last[place] :] = 0.0
+        square = np.multiply(block, block, out=self._square[:, :n])
+        m3, m4 = ((square[:, None, :] @ other[:, :, None])[:, 0, 0] for other in (block, square))
+        return Moments(rows, mean, square.sum(axis=1), m3, m4, *extremes)
 
     def clear(self, features: Flags) -> None:
         """Begin anew for some features; the buffer must be empty."""
@@ -141,6 +140,10 @@ class Window:
     def present(self) -> Integers:
         """``(bins,)`` the counts, without the rows that came without the feature."""
         self.empty()
+        return self.counted()
+
+    def counted(self) -> Integers:
+        """The same, of the rows that are no longer in the buffer."""
         counts = self.counts.copy()
         counts[self._last] -= self.absent
         return counts

@@ -1,14 +1,14 @@
 """The detector: rows in, and at every check a decision that bounds the chance of any false alarm for ever."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mlotel._guard import guard
-from mlotel.drift import _merge, _state
+from mlotel.drift import _forks, _merge, _state
 from mlotel.drift._arguments import ascending, between, whole
 from mlotel.drift._evidence import Promise
 from mlotel.drift._intake import Intake
@@ -96,7 +96,9 @@ class Detector:
         self._intake = Intake(reference.sources, self._layout)
         self._seen = np.zeros(int(self._layout.starts[-1]), np.int64)
         self._history = np.full((len(self._profiles), HISTORY), np.nan)
+        self._watchers: tuple[Callable[[Report], None], ...] = ()
         self._lock = threading.Lock()
+        _forks.protect(self)
 
     def update(self, X: Any = None, predictions: Any = None, labels: Any = None) -> None:  # noqa: N803 - as everywhere
         """Add rows. Never raises, whatever the data: what cannot be read is in the next report's ``schema``.
@@ -134,7 +136,36 @@ class Detector:
             self._history[:, -1] = standing.evidence
             report = Report(self._found(counts, arrived, standing, scored))
             self._forget(scored >= FEWEST_ROWS, counts)
-            return report
+        for watcher in self._watchers:  # without the lock: they may take long, and ask for more
+            watcher(report)
+        return report
+
+    def watch(self, watcher: Callable[[Report], None]) -> None:
+        """Have ``watcher`` called with the report of every check, in the thread that checks; it must not raise."""
+        with self._lock:
+            self._watchers = (*self._watchers, watcher)
+
+    def unwatch(self, watcher: Callable[[Report], None]) -> None:
+        """Call ``watcher`` no more."""
+        with self._lock:
+            self._watchers = tuple(known for known in self._watchers if known != watcher)
+
+    @property
+    def undecided(self) -> int:
+        """Rows since the last check, of the feature that has most."""
+        with self._lock:
+            waiting, window = self._intake.waiting, self._intake.window
+            rows = self._layout.rows(np.concatenate([window.counted(), self._intake.categories]) - self._seen)
+            rows[: self._layout.ordered] += window.fill
+            return waiting + int(rows.max())
+
+    def forget(self) -> None:
+        """Drop the rows of which no scores were made yet. Evidence and alarms stay.
+
+        For a forked process that must not decide again on rows that its parent decides on.
+        """
+        with self._lock:
+            self._forget(np.ones(len(self._profiles), bool), self._counts())
 
     def _found(self, counts: Integers, arrived: Integers, standing: Standing, scored: Integers) -> Found:
         changes = sorted(self._intake.changes.items())

@@ -20,6 +20,7 @@ from typing import Any, Final, get_args
 from mlotel.export import _claims
 from mlotel.export._breaker import Breaker
 from mlotel.export._explain import Cause
+from mlotel.export._folders import prepare
 from mlotel.export._ledger import SIGNALS, Entry, Fate, Ledger, Origin
 from mlotel.export._outcome import Reason
 from mlotel.types import Signal
@@ -80,6 +81,7 @@ class Account:
         self._endpoints = dict(endpoints)
         self._breakers = dict(breakers)
         self._hide = hide
+        ledger.on_tidy = self.tell
         self.restart()
 
     def restart(self) -> None:
@@ -138,7 +140,7 @@ class Account:
             "counts": [list(entry) for entry in entries],
         }
         try:
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            prepare(folder)
             if not self._has_pruned:
                 self._has_pruned = True
                 _prune(folder)
@@ -275,10 +277,10 @@ def _lost(ledger: Ledger) -> int:
 
 def _files(folder: Path) -> "list[tuple[Path, re.Match[str]]]":
     try:
-        names = os.listdir(folder)
+        paths = sorted(folder.iterdir())
     except OSError:
         return []
-    return [(folder / name, match) for name in sorted(names) if (match := _NAME.fullmatch(name)) is not None]
+    return [(path, match) for path in paths if (match := _NAME.fullmatch(path.name)) is not None]
 
 
 def _prune(folder: Path) -> None:
@@ -298,7 +300,8 @@ def _prune(folder: Path) -> None:
 
 def _replace(path: Path, content: bytes) -> None:
     new = path.with_name(f"{path.name}.new")
-    descriptor = os.open(new, _claims.flags(os.O_WRONLY | os.O_CREAT | os.O_TRUNC), 0o600)
+    _claims.remove(new)  # left by a write that failed; nobody else uses this name
+    descriptor = os.open(new, _claims.flags(os.O_WRONLY | os.O_CREAT | os.O_EXCL), 0o600)
     try:
         os.write(descriptor, content)
     finally:

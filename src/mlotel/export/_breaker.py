@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable
 
+from mlotel.export._explain import Cause
 from mlotel.export._sender import Answer
 
 _FIRST_PAUSE_S = 1.0
@@ -43,6 +44,8 @@ class Breaker:
         self._until: float | None = None  # None: closed
         self._is_asked_for = False
         self._probing_since: float | None = None
+        self.cause: Cause | None = None
+        """Why the endpoint did not take the last request; None while it is taking them."""
 
     @property
     def is_open(self) -> bool:
@@ -68,7 +71,9 @@ class Breaker:
             self._probing_since = None
             if answer.verdict not in ("later", "misconfigured"):
                 was_open, self._until, self._failures = self._until is not None, None, 0
+                self.cause = None
                 return was_open
+            self.cause = answer.cause or self.cause
             self._is_asked_for = True
             if answer.verdict == "misconfigured":
                 pause_s = _MISCONFIGURED_PAUSE_S

@@ -2,6 +2,7 @@
 
 import threading
 from collections import deque
+from collections.abc import Callable
 from types import MappingProxyType
 from typing import Literal, NamedTuple, TypeAlias
 
@@ -37,11 +38,15 @@ class Entry(NamedTuple):
 class Ledger:
     """Counts a signal and a fate, since ``configure()``. Metrics are counted in data points.
 
+    Attributes:
+        on_tidy: Called after ``tidy``, by threads that deliver.
+
     Writing an entry is one append, which is atomic: it can be done from a signal handler, from a destructor, and while
     another thread reads.
     """
 
     def __init__(self) -> None:
+        self.on_tidy: Callable[[], None] | None = None
         self._entries: deque[Entry] = deque()
         self._counts: dict[tuple[Fate, Signal, Reason | None, Origin], int] = {}
         self._is_folding = False
@@ -85,6 +90,8 @@ class Ledger:
                 self._fold()
             finally:
                 self._lock.release()
+        if self.on_tidy is not None:
+            self.on_tidy()
 
     def _fold(self) -> None:
         if self._is_folding:  # a signal handler came in between: whoever was interrupted goes on afterwards

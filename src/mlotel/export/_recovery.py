@@ -10,10 +10,10 @@ from typing import Any
 
 from mlotel import _guard
 from mlotel.export._breaker import Breaker
+from mlotel.export._folders import replay_folders
 from mlotel.export._outcome import Reason
 from mlotel.export._pending import Pending
 from mlotel.export._sender import Answer, Sender
-from mlotel.export.spool import replay_folders
 from mlotel.types import Signal
 
 _LOOK_EVERY_S = 1.0

@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Collection, Mapping, Sequence
 
+from mlotel.export._account import Account
 from mlotel.export._collect import Collector
 from mlotel.export._ledger import SIGNALS, Ledger
 from mlotel.export._pending import Pending
@@ -32,6 +33,7 @@ class Delivery:
         ledger: The account that the queues write to.
         pending: Where records wait, for the signals that have an endpoint and a spool.
         recovery: Delivers what waits; None where nothing does.
+        account: Tells ``mlotel doctor`` what is in the ledger; None without a spool.
     """
 
     def __init__(
@@ -41,12 +43,14 @@ class Delivery:
         ledger: Ledger,
         pending: Mapping[Signal, Pending] | None = None,
         recovery: Recovery | None = None,
+        account: Account | None = None,
     ) -> None:
         self._queues = dict(queues)
         self._collector = collector
         self._ledger = ledger
         self._pending = dict(pending or {})
         self._recovery = recovery
+        self._account = account
         self._is_collector_held = False
         self._given_up: set[str] = set()  # places that took nothing while the program was to end
 
@@ -85,6 +89,8 @@ class Delivery:
         elif self._recovery is not None and self._recovery.has_work():
             self._recovery.ask(deadline - grace_s).wait(max(0.0, deadline - time.monotonic()))
         self.check()
+        if self._account is not None:
+            self._account.settle()
         return is_settled
 
     def lost(self, signal: Signal) -> int:
@@ -118,6 +124,8 @@ class Delivery:
         if self._recovery is not None and not self._given_up:
             self._replay(deadline - grace_s)
         self.check()
+        if self._account is not None and not is_last:
+            self._account.settle()
 
     def close(self, timeout_s: float) -> Flush:
         """``finish``, then end. Without a disk, what could not be delivered in time is counted as dropped."""
@@ -135,6 +143,8 @@ class Delivery:
         self.check()
         for pending in self._pending.values():
             pending.close()
+        if self._account is not None:
+            self._account.close()
         return self._ledger.result()
 
     def before_fork(self) -> None:
@@ -156,6 +166,8 @@ class Delivery:
             self._collector.forget()
         self._collector = collector
         self._ledger.restart()
+        if self._account is not None:
+            self._account.restart()
         for queue in self._queues.values():
             queue.restart()
         for pending in self._pending.values():
@@ -188,7 +200,7 @@ class Delivery:
         *,
         is_last: bool,
     ) -> None:
-        """Wait for ``events``, one a queue, while things move; what nobody takes goes to disk, or is dropped at last."""
+        """Wait for ``events``, one a queue, while things move; what nobody takes goes to disk, or is dropped."""
         begun = time.monotonic()
         given_up: dict[Signal, float] = {}
         while unreached := [(event, queue) for event, queue in zip(events, queues, strict=True) if not event.is_set()]:

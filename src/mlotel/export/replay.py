@@ -157,8 +157,11 @@ class Replayer:
     def _file(self, held: Held, clock: "_Clock") -> None:
         """Send what is left of one file."""
         blocked = {signal for signal in _SIGNALS if signal not in self._send or signal in self.answers}
+        met: set[Signal] = set()  # a signal that nobody takes keeps no file that has no record of it
         end = min(held.place(signal).offset for signal in _SIGNALS)
         for line in _lines(held.file, end):
+            known = signal_of(line.text)
+            met.update(_SIGNALS if known is None else (known,))
             if clock.is_over() or not self._line(held, line, blocked, clock):
                 return
             if blocked.issuperset(_SIGNALS):
@@ -166,7 +169,7 @@ class Replayer:
             end = line.end
             clock.rest()
         if end >= held.size:  # it may have grown meanwhile, where the file system has no locks
-            held.finish(but=blocked)
+            held.finish(but=blocked & met)
 
     def _line(self, held: Held, line: "_Line", blocked: set[Signal], clock: "_Clock") -> bool:
         """Send one line, of which some signals may be done with; those that cannot go on are added to ``blocked``.

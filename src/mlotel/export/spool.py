@@ -3,7 +3,6 @@
 The form is the one that OpenTelemetry collectors write and read (``file`` exporter, ``otlpjsonfile`` receiver).
 """
 
-import contextlib
 import errno
 import os
 import re
@@ -16,15 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from mlotel import _guard
+from mlotel.export._folders import is_in_use, lock, prepare, state_folder, sync_folder
 from mlotel.export._ledger import Ledger
 from mlotel.export._outcome import Outcome, Reason
 from mlotel.export._records import count, encode
 from mlotel.types import Signal
-
-try:
-    import fcntl
-except ImportError:  # not on Windows, where a file that is open cannot be removed anyway
-    fcntl = None  # type: ignore[assignment]  # its absence is asked for where it is used
 
 MAX_FILE_BYTES = 64_000_000
 MAX_TOTAL_BYTES = 1_000_000_000
@@ -291,18 +286,16 @@ class SpoolWriter:
             return removed
 
     def _start_part(self, folder: Path, coming: int) -> list[Mapping[Signal, int]]:
-        _prepare(folder)
+        prepare(folder)
         removed = self._make_room(folder, coming)
         self._part += 1
         file = folder / f"{self._stem}.{self._part:03d}{self._suffix}"
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0)
         self._descriptor = os.open(file, flags, 0o600)
         self._file, self._size, self._checked_size = file, 0, 0
-        if fcntl is not None:
-            with contextlib.suppress(OSError):  # a file system without locks
-                fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)  # tells other processes: in use
+        lock(self._descriptor)
         if self._is_synced:
-            _sync_folder(folder)
+            sync_folder(folder)
         return removed
 
     def _close_part(self) -> None:
@@ -324,7 +317,7 @@ class SpoolWriter:
         for _, file, size in sorted(files):
             if total <= allowed:
                 break
-            if _is_in_use(file):
+            if is_in_use(file):
                 continue
             try:
                 file.unlink(missing_ok=True)
@@ -432,73 +425,3 @@ class SpoolTarget:
 def _stem(pid: int) -> str:
     host = re.sub(r"[^A-Za-z0-9_.-]", "_", socket.gethostname())[:64] or "host"
     return f"{host}-{pid}-{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}-{secrets.token_hex(3)}"
-
-
-def state_folder() -> Path | None:
-    """The user's own folder; None for a user without a home, as in some containers."""
-    configured = os.environ.get("XDG_STATE_HOME", "")
-    # The XDG rules: a relative path is to be ignored.
-    try:
-        base = Path(configured) if Path(configured).is_absolute() else Path("~/.local/state").expanduser()
-    except RuntimeError:
-        return None
-    return base / "mlotel" / "spool"
-
-
-def replay_folders(folder: Path) -> list[Path]:
-    """Where processes that were to write to ``folder`` have left their records: there, or in the user's own folder."""
-    own = state_folder()
-    place = next((path for path in (folder, *folder.parents) if path.exists()), folder)
-    return [folder] if own is None or own == folder or os.access(place, os.W_OK) else [folder, own]
-
-
-def _prepare(folder: Path) -> None:
-    """Make ``folder`` with what is missing above it, for the owner only, and keep it out of version control."""
-    missing = []
-    for path in (folder, *folder.parents):
-        if path.exists():
-            break
-        missing.append(path)
-    for path in reversed(missing):
-        path.mkdir(mode=0o700, exist_ok=True)
-    if not missing and os.name == "posix" and folder.stat().st_mode & 0o077:
-        _guard.say_once(
-            ("spool mode", str(folder)),
-            "Others on this machine can look into %s, where records are kept; the files in it are for you only. Close "
-            "it: chmod 700 %s",
-            folder,
-            folder,
-        )
-    ignore = folder.parent / ".gitignore"
-    if folder.parent.name == ".mlotel" and not ignore.exists():
-        with contextlib.suppress(OSError):  # the folder above may belong to somebody else; records matter more
-            ignore.write_text("*\n")
-
-
-def _sync_folder(folder: Path) -> None:
-    """See to it that the name of a new file survives a loss of power, where the system can."""
-    with contextlib.suppress(OSError):
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-
-
-def _is_in_use(file: Path) -> bool:
-    """Whether a living process writes ``file``: its writer holds a lock until it closes the file or ends."""
-    if fcntl is None:
-        return False
-    try:
-        descriptor = os.open(file, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
-    except OSError:
-        return False
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except OSError:
-        return False
-    finally:
-        os.close(descriptor)
-    return False

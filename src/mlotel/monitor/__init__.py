@@ -1,0 +1,1 @@
+"""What a deployed model sees and says, as metrics and events."""

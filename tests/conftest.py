@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,11 @@ from mlotel import _guard, _settings
 
 ROOT = Path(__file__).resolve().parent.parent
 INHERITED = ("OTEL_", "MLOTEL_", "TRACEPARENT", "TRACESTATE", "BAGGAGE")
+
+# A suite that runs in the background, or under nohup, ignores these, and so would the programs that it starts.
+for _ignored, _default in (("SIGINT", signal.default_int_handler), ("SIGHUP", signal.SIG_DFL)):
+    if getattr(signal, _ignored, None) and signal.getsignal(getattr(signal, _ignored)) is signal.SIG_IGN:
+        signal.signal(getattr(signal, _ignored), _default)
 
 # Before any test loads scikit-learn: on a busy machine its threads would wait for each other at full speed.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")

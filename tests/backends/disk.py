@@ -1,7 +1,8 @@
 """What lies in a spool folder, read without any code of mlotel.
 
 A file holds one export request in OTLP/JSON a line. Beside it ``FILE.sent`` says of each signal how many bytes of the
-file are done with, and how many records of the line that begins there.
+file are done with, and how many records of the line that begins there; under ``aside`` stand lines before it that are
+not done with: where each begins, and how many of its records are.
 """
 
 import json
@@ -48,7 +49,9 @@ def read(*folders):
                 disk.torn += 1
                 continue
             offset, records = marks.get(signal, (0, 0))
+            aside = {line[0]: line[1] for line in marks.get("aside", {}).get(signal, ())}
             done = len(items) if end <= offset else records if start == offset else 0
+            done = aside.get(start, done)
             disk.delivered[signal] += items[:done]
             disk.undelivered[signal] += items[done:]
     return disk

@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 import pytest
@@ -45,3 +46,26 @@ def test_a_collector_accepts_it(block, tmp_path):
     done = subprocess.run([collector, "validate", f"--config={file}"], capture_output=True, text=True, check=False)
 
     assert done.returncode == 0, done.stderr
+
+
+def test_files_that_mlotel_sends_itself_are_left_out():
+    """A receiver that reads the spool passes over what waits for an endpoint: it would arrive twice."""
+    read = [
+        receiver
+        for block in BLOCKS
+        for name, receiver in yaml.safe_load(block.text)["receivers"].items()
+        if name.startswith("otlpjsonfile")
+    ]
+    names = [
+        "box-7-20260105T120000-0a1b2c.001.jsonl",
+        "box-7-20260105T120000-0a1b2c.001.pending.jsonl",
+        "box-7-20260105T120000-0a1b2c.001.jsonl.sent",
+    ]
+
+    for receiver in read:
+        [include], [exclude] = receiver["include"], receiver["exclude"]
+        folder = include.rpartition("/")[0]
+        paths = [f"{folder}/{name}" for name in names]
+        taken = [path for path in paths if fnmatchcase(path, include) and not fnmatchcase(path, exclude)]
+        assert taken == [f"{folder}/{names[0]}"]
+    assert read

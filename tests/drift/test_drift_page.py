@@ -1,5 +1,6 @@
 """What people see of a report: a table in a terminal, a page in a notebook."""
 
+import itertools
 import re
 from xml.etree import ElementTree
 
@@ -8,7 +9,7 @@ import pytest
 
 from mlotel.drift import Detector, Reference
 from mlotel.drift._page import density, shares
-from mlotel.drift._table import sparkline
+from mlotel.drift._table import _clipped, sparkline
 
 
 @pytest.fixture(scope="module")
@@ -36,30 +37,39 @@ def test_sparklines_show_evidence_up_to_the_alarm():
 
 
 def test_the_table_has_alarms_first(report):
-    """A line a feature with evidence, level, PSI and noise, what has changed and since when; columns that differ."""
+    """A line a feature with evidence, level, PSI and noise, what has changed below it; columns that differ."""
     lines = str(report).splitlines()
     psi = report["<age> & more"].score("psi")
 
     assert lines[0] == "check 6: 2 of 3 features have changed"
     assert lines[1].split() == ["feature", "evidence", "level", "PSI", "noise", "rows", "detectable"]
-    assert {line.split()[0] for line in lines[2:4]} == {"<age>", "carrier"}
-    assert any(f"{psi:.3f}" in line and "▲" in line and "since" in line for line in lines[2:4])
-    assert lines[4].startswith("zero")
-    assert "·" in lines[4]
-    assert lines[5] == "new column extra: the reference has no such column (1,000 rows)"
-    assert max(map(len, lines)) < 140
+    assert {line.split()[0] for line in lines[2:6:2]} == {"<age>", "carrier"}
+    assert all(line.startswith("  └ more ") for line in lines[3:7:2])
+    assert any(f"{psi:.3f}" in line and "▲" in line and "since" in below for line, below in itertools.pairwise(lines))
+    assert lines[6].startswith("zero")
+    assert "·" in lines[6]
+    assert lines[7] == "new column extra: the reference has no such column (1,000 rows)"
+    assert max(map(len, lines)) <= 80
+
+
+def test_long_names_keep_both_ends():
+    """A name that does not fit loses its middle, so that the parts of one column can be told apart."""
+    assert _clipped("embedding_of_the_text.projection.3", 17) == "embeddin…ection.3"
+    assert _clipped("carrier", 17) == "carrier"
 
 
 def test_the_page_is_well_formed_and_escaped(report):
     """The HTML is well-formed, loads nothing from elsewhere, runs nothing, and shows names as they are."""
     page = report._repr_html_()
-    tree = ElementTree.fromstring(page.replace("&nbsp;", " ").replace("class=alarm", 'class="alarm"'))
+    tree = ElementTree.fromstring(page.replace("&nbsp;", " "))
     text = "".join(tree.itertext())
 
     assert "<age> & more" in text
     assert "<b>" not in page.replace("<b>Check", "").replace("</b>", "")
     assert not re.search(r"<script|src=|href=|url\(|@import", page)
-    assert len(tree.findall(".//svg")) == 3
+    pictures = [svg.get("aria-label") for svg in tree.findall(".//svg")]
+    assert [label for label in pictures if label.endswith(": reference and current")] == pictures[::2]
+    assert [label.startswith("evidence ") for label in pictures[1::2]] == [True] * 3
     assert "2 of 3 features have changed" in text
     assert len(page) < 60_000
 

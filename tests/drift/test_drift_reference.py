@@ -1,5 +1,6 @@
 """References: what is fitted, from which tables, and what the file of one holds."""
 
+import hashlib
 import json
 import logging
 import re
@@ -12,7 +13,7 @@ import pytest
 
 import mlotel
 from mlotel import artifacts
-from mlotel.drift import Reference
+from mlotel.drift import Detector, Reference
 from mlotel.errors import EmptySampleError, InvalidArgumentError, InvalidTypeError, NotFoundError
 
 
@@ -159,18 +160,26 @@ def test_the_file_of_twenty_features_is_small_and_readable(tmp_path):
     assert re.search(r'^ \{"name": "n3",', path.read_text(), re.MULTILINE)
 
 
+def signed(plain):
+    """The text of a file that somebody meant to be as it is."""
+    plain.pop("digest", None)
+    text = json.dumps(plain, sort_keys=True)
+    digest = hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+    return json.dumps({**plain, "digest": f"blake2b:{digest}"}, indent=1)
+
+
 def test_files_of_other_versions_are_read_or_refused(tmp_path):
     """A newer file with fields unknown here is read when it says that it may be, and refused when not."""
     path = Reference.fit(table()).save(tmp_path / "reference.json")
     plain = json.loads(path.read_text())
     plain["version"], plain["later"] = 7, {"anything": 1}
     plain["features"][0]["later"] = [1, 2]
-    path.write_text(json.dumps(plain))
+    path.write_text(signed(plain))
 
     assert Reference.load(path).names == tuple(table())
 
     plain["readable_from"] = 7
-    path.write_text(json.dumps(plain))
+    path.write_text(signed(plain))
     with pytest.raises(InvalidArgumentError, match=r"version 7 .* reads up to version 1\. Update mlotel"):
         Reference.load(path)
 
@@ -199,10 +208,103 @@ def test_counts_that_do_not_add_up_are_refused(tmp_path):
     path = Reference.fit(table()).save(tmp_path / "reference.json")
     plain = json.loads(path.read_text())
     plain["features"][0]["counts"][3] += 1
-    path.write_text(json.dumps(plain))
+    path.write_text(signed(plain))
 
     with pytest.raises(InvalidArgumentError, match="do not add up"):
         Reference.load(path)
+
+
+EDITS = {
+    "a number": lambda text: text.replace('"tolerance": 0.0', '"tolerance": 0.4', 1),
+    "a count moved": lambda text: re.sub(r'"counts": \[(\d+),(\d+)', r'"counts": [\2,\1', text, count=1),
+    "a name": lambda text: text.replace("carrier", "courier"),
+    "a key twice": lambda text: text.replace('"rows": 3000', '"rows": 2999,\n"rows": 3000', 1),
+    "no number": lambda text: text.replace('"rows": 3000', '"rows": NaN', 1),
+    "beyond numbers": lambda text: text.replace('"rows": 3000', '"rows": 1e999', 1),
+    "cut": lambda text: text[: len(text) // 2],
+    "twice": lambda text: text + text,
+    "too deep": lambda text: '{"format": ' + "[" * 200_000,
+    "other end": lambda text: text.replace("blake2b:", "blake2b:0"),
+}
+
+
+@pytest.mark.parametrize("edit", EDITS)
+def test_edited_files_are_refused(tmp_path, edit):
+    """Whatever is changed in a file by hand or by accident, it is refused with what to do, and never decided upon."""
+    path = Reference.fit(table()).save(tmp_path / "reference.json")
+    text = path.read_text()
+    assert EDITS[edit](text) != text
+    path.write_text(EDITS[edit](text))
+
+    with pytest.raises(
+        InvalidArgumentError, match=r"reference\.json is (damaged|no reference).* Reference\.save\(\) wrote"
+    ):
+        Reference.load(path)
+
+
+def test_files_laid_out_otherwise_are_read(tmp_path):
+    """Spaces, line ends, the order of fields and the mark that some editors put first change nothing."""
+    reference = Reference.fit(table())
+    path = reference.save(tmp_path / "reference.json")
+    plain = json.loads(path.read_text())
+    path.write_text("\ufeff" + json.dumps(plain, indent=3, sort_keys=True).replace("\n", "\r\n"))
+
+    assert Reference.load(path).to_dict() == reference.to_dict()
+
+
+def test_large_files_are_refused_unread(tmp_path):
+    """A file far larger than any reference is refused without being read: it may be the model."""
+    path = tmp_path / "model.bin"
+    with path.open("wb") as file:
+        file.truncate(5_000_000_000)  # takes no room on the disk
+
+    with pytest.raises(InvalidArgumentError, match="5,000,000,000 bytes"):
+        Reference.load(path)
+
+
+@pytest.mark.parametrize("wrong", [None, "x", -1, 1e308, float("nan"), [], {}, True, 10**30, [[1]]])
+def test_wrong_fields_are_refused(wrong):
+    """A dict with a value of another type or range in any field that decides anything is refused."""
+    plain = Reference.fit({"a": table()["age"], "c": table()["carrier"], "v": np.ones((3000, 2))}).to_dict()
+    text = json.dumps(plain)
+    for place in range(len(plain["features"])):
+        for name in plain["features"][place]:
+            changed = json.loads(text)
+            if changed["features"][place][name] == wrong:
+                continue
+            changed["features"][place][name] = wrong
+            try:
+                found = Reference.from_dict(changed)
+            except InvalidArgumentError as error:
+                assert "damaged" in str(error)  # noqa: PT017 - some fields may be anything of their type
+            else:
+                str(Detector(found).check())
+                assert name in {"center", "scale", "minimum", "maximum", "median", "late", "uncertain", "design_effect"}
+
+
+def test_surrogates_in_names_are_kept(tmp_path):
+    """Half a character, as broken text has it, in names of categories and of columns goes through files and states."""
+    broken = {"\udc80column": ["\ud800", "b\udfff", "c"] * 100}
+    reference = Reference.fit(broken)
+    again = Reference.load(reference.save(tmp_path / "reference.json"))
+    detector = Detector(again)
+    detector.update(broken)
+
+    assert again["\udc80column"].labels == reference["\udc80column"].labels
+    assert "\ud800" in again["\udc80column"].labels
+    assert Detector.from_state(detector.state()).state() == detector.state()
+    assert artifacts.identify(again) == artifacts.identify(reference)
+
+
+def test_long_names_of_any_alphabet_fit_into_the_file(tmp_path):
+    """Twenty columns of 900 long names in letters of four bytes each still take at most 150 KB."""
+    rng = np.random.default_rng(3)
+    names = np.array([f"{i:04} " + "𝔪𝔩" * 35 for i in range(900)])
+    path = Reference.fit({f"c{place}": names[rng.integers(0, 900, 40_000)] for place in range(20)}).save(
+        tmp_path / "reference.json"
+    )
+
+    assert path.stat().st_size <= 150_000
 
 
 SCORED = {"X": {"a": [1.0] * 100}, "predictions": [0.25, 0.75] * 50, "labels": ["no", "yes"] * 50}

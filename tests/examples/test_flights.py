@@ -53,6 +53,10 @@ pipeline flights-train
     write metrics.json
     write metrics
     check beats_the_baseline
+  component profile
+    read train
+    read delay_model
+    write reference
 """,
     "serve": """
 pipeline flights-serve
@@ -75,6 +79,8 @@ LINKS = {
     ("evaluate", "train"): ("split", "train"),
     ("evaluate", "test"): ("split", "test"),
     ("evaluate", "delay_model"): ("train", "delay_model"),
+    ("profile", "train"): ("split", "train"),
+    ("profile", "delay_model"): ("evaluate", "model.joblib"),  # who had it last: the same content, as a file
 }
 """Within one process; those between processes are in test_flights_lineage.py."""
 
@@ -179,6 +185,7 @@ def test_the_pipelines_say_how_they_were_run(spools, program, params):
             {"ml.param.learning_rate": 0.05, "ml.param.max_iter": 500, "ml.param.seed": 0},
         ),
         ("train", "evaluate", "evaluate", "data-science", {}),
+        ("train", "profile", "evaluate", "data-science", {}),
         ("serve", "predict", "predict", "operations", {}),
     ],
 )
@@ -300,7 +307,9 @@ def test_reads_within_a_program_are_linked_to_the_writes_that_made_them(spools):
             assert link["trace"] == write.trace_id
             assert link["ml.link.type"] == "consumed"
             assert link["ml.link.evidence"] == "process"
-            assert link["ml.artifact.id"] == read.attributes["ml.artifact.id"] == write.attributes["ml.artifact.id"]
+            made = write.attributes["ml.artifact.id"], write.attributes.get("ml.artifact.content.id")
+            assert link["ml.artifact.id"] == read.attributes["ml.artifact.id"]
+            assert link["ml.artifact.id"] in made
             assert (
                 read.attributes["ml.artifact.producer"]
                 == f"{write.attributes['ml.component.name']}@{write.attributes['ml.run.id']}"
@@ -378,7 +387,7 @@ def test_the_run_is_announced_and_nothing_fails(spools, program, checks):
 
 def test_metrics_count_the_runs(spools, expected):
     """Pipelines, components, rows in and out and rows removed are counted once each."""
-    for program, components in (("prepare", 4), ("train", 3), ("serve", 1)):
+    for program, components in (("prepare", 4), ("train", 4), ("serve", 1)):
         spool = spools[program]
         assert spool.count("ml.pipeline.duration", ml__pipeline__name=f"flights-{program}") == 1
         assert len([name for name, _ in spool.points if name == "ml.component.duration"]) == components
@@ -404,7 +413,9 @@ def test_without_telemetry_the_programs_are_the_same(finished, tmp_path):
     silent = run_all(tmp_path, MLOTEL_DISABLED="true")
 
     for program in PROGRAMS:
-        assert silent[program].stderr == processes[program].stderr == ""
+        assert silent[program].stderr == processes[program].stderr
+        said = processes[program].stderr.splitlines()  # the reference says what it cannot see, whoever listens
+        assert [line.partition(": ")[0] for line in said] == ["Reference"] * (program == "train")
         assert silent[program].stdout == processes[program].stdout
         assert not (tmp_path / program / ".mlotel").exists()
     assert not list((tmp_path / "home").rglob("*"))

@@ -73,7 +73,7 @@ def test_the_example_arrives_whole(spooled, tmp_path, kind, protocol):
         sink.close()
 
     assert shape(sink.spans()) == shape(spooled["traces"])
-    assert len(sink.spans()) == 45  # three pipelines, eight components, and what stands in SPANS of test_flights.py
+    assert len(sink.spans()) == 49  # three pipelines, nine components, and what stands in SPANS of test_flights.py
     assert sorted(log["name"] for log in sink.logs()) == sorted(log["name"] for log in spooled["logs"])
     own = {metric["name"] for metric in spooled["metrics"] if not metric["name"].startswith("ml.telemetry.")}
     assert own <= {metric["name"] for metric in sink.metrics()}

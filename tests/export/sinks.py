@@ -4,8 +4,8 @@
 status (for gRPC a ``grpc.StatusCode``) that every request gets, or only the first ``times``. Over HTTP also ``"reset"``
 (the connection breaks), ``"drip"`` (an answer that comes a byte at a time), ``"half"`` (an answer that ends in the
 middle) and ``"page"`` (a web page). ``retry_after`` goes with a failure, ``rejected`` and ``message`` with a success,
-``limit`` is the size from which requests are too large, ``missing`` holds signals
-that an HTTP receiver does not have. ``refused_port()`` is a port that nobody listens on.
+``limit`` is the size from which requests are too large, ``poison`` bytes that make an HTTP receiver fail (500),
+``missing`` holds signals that an HTTP receiver does not have. ``refused_port()`` is a port that nobody listens on.
 """
 
 import gzip
@@ -52,6 +52,7 @@ class Sink:
         self.rejected = 0
         self.message = ""
         self.limit = None
+        self.poison = None
         self.missing = set()
         self.arrived = threading.Condition()
         self.released = threading.Event()
@@ -109,6 +110,8 @@ class HttpSink(Sink):
                     behaviour = 404
                 if sink.limit is not None and len(body) > sink.limit:
                     behaviour = 413
+                if sink.poison is not None and sink.poison in body:
+                    behaviour = 500
                 if behaviour in ("hang", "reset", "drip"):
                     self.close_connection = True
                     getattr(self, behaviour)()

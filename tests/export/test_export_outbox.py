@@ -23,6 +23,13 @@ LINE = b'{"resourceSpans":[]}\n'
 # Forking while other threads run is what is tested here; Python 3.12 and later warn of it.
 pytestmark = pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
 HOUR = 3600
+MARKS_OF_NOBODY = [
+    "", "21", "{", "[1]", '{"traces":7}', '{"traces":["x"]}', "\0" * 9, "[" * 4000, '{"traces":"21"}',
+    '{"traces":[-1,0]}', '{"traces":[1e999,0]}', '{"traces":[9999999999999999999999,0]}', '{"traces":[20,0]}',
+    '{"traces":[22,0]}', '{"traces":[true,0]}', '{"traces":[21.0,0]}', '{"traces":[21,-3]}', '{"traces":[NaN,0]}',
+    '{"traces":[21,0],"aside":7}', '{"traces":[21,0],"aside":{"traces":[[0]]}}',
+    '{"traces":[21,0],"aside":{"traces":[[0,0,1,1e999,0]]}}', '{"traces":[21,0],"aside":{"traces":[[-9,0,1,1,1]]}}',
+]  # fmt: skip
 
 
 @pytest.fixture
@@ -393,7 +400,7 @@ def test_progress_is_kept_beside_the_file_for_its_owner_only(folder):
         assert held.place("logs") == Place(21, 3)
 
 
-@pytest.mark.parametrize("text", ["", "21", "{", "[1]", '{"traces":7}', '{"traces":["x"]}', "\0" * 9, "[" * 4000])
+@pytest.mark.parametrize("text", MARKS_OF_NOBODY)
 def test_a_mark_that_cannot_be_read_is_no_mark(folder, text):
     """Then the file counts as not sent: better twice than never."""
     path = spool_files.put(folder, [LINE])
@@ -404,7 +411,7 @@ def test_a_mark_that_cannot_be_read_is_no_mark(folder, text):
     with outbox.take(found) as held:
         assert held.place("traces") == Place(0)
         held.advance({"traces": Place(21)})
-    assert outbox.places(path) == {"traces": Place(21)}
+    assert outbox.progress(path).places == {"traces": Place(21)}
 
 
 def test_marks_are_written_as_a_whole_and_never_through_a_link(tmp_path):
@@ -423,7 +430,7 @@ def test_marks_are_written_as_a_whole_and_never_through_a_link(tmp_path):
 
     assert victim.read_text() == "untouched"
     assert not Path(f"{path}.sent").is_symlink()
-    assert outbox.places(path) == {"traces": Place(21)}
+    assert outbox.progress(path).places == {"traces": Place(21)}
 
 
 def test_what_has_been_sent_goes_with_its_mark(folder):
@@ -499,7 +506,7 @@ def test_of_two_accounts_of_progress_the_further_one_counts(folder):
     blocker.rmdir()
     (folder / f"{path.name}.sent").write_text('{"traces":[42,0],"logs":[21,0]}')
 
-    assert Outbox(folder).places(path) == {"traces": Place(42), "logs": Place(42)}
+    assert Outbox(folder).progress(path).places == {"traces": Place(42), "logs": Place(42)}
 
 
 def test_network_file_systems_are_known_by_their_kind():

@@ -28,6 +28,7 @@ class Spool(RuleBasedStateMachine):
         self.receiver = Receiver()
         self.made = 0
         self.unwritten = 0
+        self.now_s = 1_800_000_000.0
         self.evicted = 0
         self.orphans = set()  # files of writers that crashed: nobody counts what is evicted of them
         self.evicted_orphans = 0
@@ -88,6 +89,7 @@ class Spool(RuleBasedStateMachine):
                     Answer("refused"),
                     Answer("too_large"),
                     Answer("later"),
+                    Answer("later", is_suspicious=True),
                     Answer("misconfigured"),
                 ]
             ),
@@ -98,7 +100,8 @@ class Spool(RuleBasedStateMachine):
     def replay(self, answers, then):
         """A pass, with a receiver in whatever mood."""
         self.receiver.answers = [*answers, *[then] * 100]
-        replayer = self.receiver.replayer(self.folder, signals=("traces",))
+        self.now_s += 4000
+        replayer = self.receiver.replayer(self.folder, signals=("traces",), now_s=lambda: self.now_s)
         settle = self.writer.settle
         delivered, dropped = replayer._on_delivered, replayer._on_dropped
 
@@ -126,10 +129,14 @@ class Spool(RuleBasedStateMachine):
                 if offset <= start and not (offset == start and records):
                     yield path
 
+    def mark(self, path):
+        """What the mark beside ``path`` says."""
+        mark = path.with_name(path.name + ".sent")
+        return json.loads(mark.read_text()) if mark.exists() else {}
+
     def place(self, path):
         """How far the traces of ``path`` are done with, as the mark beside it says."""
-        mark = path.with_name(path.name + ".sent")
-        return json.loads(mark.read_text()).get("traces", [0, 0]) if mark.exists() else [0, 0]
+        return self.mark(path).get("traces", [0, 0])
 
     def waiting(self, among=None):
         """Records on disk that are not done with, read by other code than replay's."""
@@ -138,9 +145,12 @@ class Spool(RuleBasedStateMachine):
             if among is not None and path not in among:
                 continue
             place, records = self.place(path)
+            aside = {line[0]: line[1] for line in self.mark(path).get("aside", {}).get("traces", [])}
             offset = 0
             for line in path.read_bytes().splitlines(keepends=True):
-                if offset >= place:
+                if offset in aside:
+                    found += len(DECODE["traces"](request_of(line)[1])) - aside[offset]
+                elif offset >= place:
                     try:
                         _, request = request_of(line)
                         found += len(DECODE["traces"](request))

@@ -1,5 +1,7 @@
 """One request over HTTP and gRPC: what arrives, and what every kind of answer is taken to mean."""
 
+import socket
+import struct
 import threading
 import time
 from datetime import datetime, timedelta, timezone
@@ -303,3 +305,80 @@ def test_insecure_says_how_an_address_without_scheme_is_meant(sender_to, grpc_si
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_INSECURE", "true")
 
     assert sender_to(address, "grpc").send(BODY, 5).verdict == "accepted"
+
+
+class Forgetful:
+    """An HTTP receiver that closes a connection when the next request comes on it, as busy servers happen to do.
+
+    Attributes:
+        requests: Whole requests that came, by connection.
+        is_answering_first: Whether the second request of a connection gets the first bytes of an answer.
+    """
+
+    def __init__(self, *, is_answering_first=False, is_resetting=False):
+        self.requests = []
+        self._starts = is_answering_first
+        self._resets = is_resetting
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.endpoint = f"http://127.0.0.1:{self._listener.getsockname()[1]}/v1/traces"
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def close(self):
+        self._listener.close()
+
+    def _serve(self):
+        while True:
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                return
+            with connection, connection.makefile("rb") as file:
+                self.requests.append(0)
+                self._read(file)
+                connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+                self._read(file)
+                if self._starts:
+                    connection.sendall(b"HTTP/1")
+                if self._resets:
+                    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+    def _read(self, file):
+        length = 0
+        while (line := file.readline().strip()):
+            if line.lower().startswith(b"content-length:"):
+                length = int(line.split(b":")[1])
+        if file.read(length):
+            self.requests[-1] += 1
+
+
+@pytest.mark.parametrize("is_resetting", [False, True])
+def test_a_kept_connection_that_ends_is_no_failure(is_resetting):
+    """A request on a connection that the receiver closes just then is sent once more, at once, on a new one."""
+    receiver = Forgetful(is_resetting=is_resetting)
+    one = sender("traces", receiver.endpoint, "http/protobuf", {})
+    try:
+        assert [one.send(b"body", 5.0).verdict for _ in range(4)] == ["accepted"] * 4
+        assert receiver.requests == [2, 2, 2, 1]
+    finally:
+        one.close()
+        receiver.close()
+
+
+def test_an_answer_that_has_begun_is_a_failure():
+    """What the receiver had begun to answer is not sent again at once: it had the request."""
+    receiver = Forgetful(is_answering_first=True)
+    one = sender("traces", receiver.endpoint, "http/protobuf", {})
+    try:
+        assert [one.send(b"body", 5.0).verdict for _ in range(2)] == ["accepted", "later"]
+        assert receiver.requests == [2]
+    finally:
+        one.close()
+        receiver.close()
+
+
+def test_a_new_connection_that_ends_is_a_failure(http_sink, sender_to):
+    """One try: only a connection that was kept may have ended for a reason of its own."""
+    http_sink.behaviour = "reset"
+    one = sender_to(http_sink.endpoint)
+    assert one.send(b"", 5.0).verdict == "later"
+    assert http_sink.attempts == 1

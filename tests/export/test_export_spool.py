@@ -1,6 +1,8 @@
 """The spool's files: whose they are, when the next one begins, and what happens when the disk says no."""
 
+import contextlib
 import errno
+import fcntl
 import os
 import stat
 import subprocess
@@ -9,7 +11,9 @@ import time
 from pathlib import Path
 
 import pytest
+import spool_files
 
+from mlotel.export import spool
 from mlotel.export._ledger import Ledger
 from mlotel.export.spool import FILE_NAME, SpoolFullError, SpoolTarget, SpoolWriter
 
@@ -265,3 +269,117 @@ def test_spooling_is_fast_enough(tmp_path):
 
     assert time.thread_time() - began < 0.5
     target.close()
+
+
+CROWD = """
+import sys
+from pathlib import Path
+from mlotel.export.spool import SpoolFullError, SpoolWriter
+writer = SpoolWriter(Path(sys.argv[1]), is_synced=False, max_total_bytes=2_000_000)
+line = b'{"resourceSpans":[' + b" " * 2_000 + b"]}\\n"
+print("ready", flush=True)
+sys.stdin.readline()
+lost = 0
+for _ in range(600):
+    try:
+        writer.write(line, {"traces": 1})
+    except SpoolFullError:
+        lost += 1
+print(lost, flush=True)
+"""
+
+
+def test_many_writers_keep_to_one_limit(tmp_path):
+    """Eight processes that write at once share the room: the folder never grows beyond its limit."""
+    folder = tmp_path / "spool"
+    command = [sys.executable, "-c", CROWD, folder]
+    crowd = [
+        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(8)
+    ]
+    for process in crowd:
+        assert process.stdout.readline() == "ready\n"
+    for process in crowd:
+        process.stdin.write("\n")
+        process.stdin.flush()
+    largest = 0
+    while any(process.poll() is None for process in crowd):
+        sizes = []
+        for path in folder.glob("*.jsonl"):
+            with contextlib.suppress(FileNotFoundError):
+                sizes.append(path.stat().st_size)
+        largest = max(largest, sum(sizes))
+        time.sleep(0.002)
+    for process in crowd:
+        process.communicate()
+
+    assert 1_000_000 < largest <= 2_000_000
+
+
+def test_the_more_write_the_sooner_each_looks_again(tmp_path):
+    """With seven others that live, a writer notices after a sixteenth of a part that the folder is full."""
+    others = [subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) for _ in range(7)]
+    writer = SpoolWriter(tmp_path, is_synced=False, max_total_bytes=800_000)
+    for other in others:
+        spool_files.put(tmp_path, [LINE], pid=other.pid)
+    writer.write(LINE, {"traces": 1})
+    full = spool_files.put(tmp_path, [b" " * 800_000], changed=1e9)
+    lines = 0
+    while full.exists():
+        writer.write(LINE, {"traces": 1})
+        lines += 1
+    for other in others:
+        other.communicate(b"\n")
+    writer.close()
+
+    assert lines <= 100_000 / 16 / len(LINE) + 2
+
+
+def test_room_is_made_under_a_lock(tmp_path, monkeypatch):
+    """A file that somebody takes to deliver it while room is made is not removed under his hands, and the reverse."""
+    folder = tmp_path / "spool"
+    old = SpoolWriter(folder, pending=True, max_total_bytes=10_000, max_file_bytes=4_000)
+    old.write(b"x" * 3_999 + b"\n", {"traces": 1})
+    old.close()
+    descriptor = os.open(old.file, os.O_RDONLY)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    writer = SpoolWriter(folder, max_total_bytes=10_000, max_file_bytes=4_000)
+    writer.write(b"y" * 3_999 + b"\n", {"traces": 1})
+    writer.write(b"z" * 3_999 + b"\n", {"traces": 1})
+    assert old.file.exists(), "the newer one had to go, since nobody was at it"
+    os.close(descriptor)
+
+    states = []
+    unlink = Path.unlink
+
+    def watched(path, missing_ok=False):
+        if path == old.file:
+            other = os.open(path, os.O_RDONLY)
+            with pytest.raises(BlockingIOError):
+                fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            os.close(other)
+            states.append("locked")
+        unlink(path, missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", watched)
+    writer.write(b"z" * 3_999 + b"\n", {"traces": 1})
+    assert states == ["locked"]
+
+
+def test_a_part_that_is_removed_before_it_is_locked_is_made_anew(tmp_path, monkeypatch):
+    """Between making a file and locking it somebody else may remove it: no line goes into a file without a name."""
+    folder = tmp_path / "spool"
+    locks = []
+
+    def late(descriptor):
+        if not locks:
+            for path in folder.glob("*.jsonl"):
+                path.unlink()
+        locks.append(descriptor)
+
+    monkeypatch.setattr(spool, "lock", late)
+    writer = SpoolWriter(folder, is_synced=False)
+    writer.write(LINE, {"traces": 1})
+
+    assert writer.file.read_bytes() == LINE
+    assert len(locks) == 2
+    writer.close()

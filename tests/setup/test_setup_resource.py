@@ -77,21 +77,102 @@ def test_looking_changes_nothing_and_runs_nothing_of_the_repository(repository, 
     assert not (tmp_path / "ran").exists()
 
 
-def test_without_git_there_are_no_facts(repository, monkeypatch, tmp_path):
-    """No git on the path, no repository, a git that hangs: the facts are absent, within the time limit."""
+def test_without_git_there_is_the_revision(repository, monkeypatch, tmp_path):
+    """No git on the path, or one that hangs: revision and branch are known, all else is absent, within the limit."""
     assert work_tree([tmp_path]) is None
     assert work_tree([tmp_path, repository / "deep"]) == repository / "deep"
 
+    known = {"vcs.ref.head.revision": git(repository, "rev-parse", "HEAD"), "vcs.ref.head.name": "feature/x"}
     empty = tmp_path / "bin"
     empty.mkdir()
     monkeypatch.setenv("PATH", str(empty))
-    assert vcs_facts(repository) == {}
+    assert vcs_facts(repository / "deep") == known
+    assert vcs_facts(tmp_path) == {}
 
     (empty / "git").write_text("#!/bin/sh\nexec /bin/sleep 20\n")
     (empty / "git").chmod(0o755)
     began = time.monotonic()
-    assert vcs_facts(repository) == {}
+    assert vcs_facts(repository) == known
     assert time.monotonic() - began < 3.0
+
+
+@pytest.fixture
+def questions(monkeypatch, tmp_path):
+    """What git is asked, by its commands, as a function; git answers as ever."""
+    log, folder = tmp_path / "asked", tmp_path / "asks"
+    folder.mkdir()
+    (folder / "git").write_text(f'#!/bin/sh\necho "$@" >> {log}\nexec {shutil.which("git")} "$@"\n')
+    (folder / "git").chmod(0o755)
+
+    def asked(where):
+        with monkeypatch.context() as patch:
+            patch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+            facts = vcs_facts(where, 20)
+        lines = log.read_text().splitlines()
+        log.unlink()
+        return facts, any("rev-parse" in line for line in lines)
+
+    return asked
+
+
+def test_the_revision_is_read_wherever_git_keeps_it(repository, questions, tmp_path):
+    """Packed branches, linked work trees, submodules and sha256: what git would say, without asking it for it."""
+    git(repository, "pack-refs", "--all", "--prune")
+    assert not (repository / ".git" / "refs" / "heads" / "feature" / "x").exists()
+    git(repository, "worktree", "add", "-q", "-b", "beside", str(tmp_path / "beside"))
+    (tmp_path / "beside" / "train.py").write_text("other\n")
+    git(tmp_path / "beside", "commit", "-q", "-a", "-m", "second")
+    git(tmp_path / "beside", "branch", "beside-not")
+    git(repository, "-c", "protocol.file.allow=always", "submodule", "add", "-q", str(tmp_path / "beside"), "part")
+    longer = tmp_path / "longer"
+    git(tmp_path, "init", "-q", "-b", "main", "--object-format=sha256", str(longer))
+    git(longer, "commit", "-q", "--allow-empty", "-m", "first")
+
+    for folder in (repository, repository / "deep", tmp_path / "beside", repository / "part", longer):
+        facts, was_asked = questions(folder)
+        assert not was_asked, folder
+        assert facts["vcs.ref.head.revision"] == git(folder, "rev-parse", "HEAD")
+        assert facts["vcs.ref.head.name"] == git(folder, "rev-parse", "--abbrev-ref", "HEAD")
+        assert facts["ml.vcs.dirty"] is (folder in (repository, repository / "deep"))  # the submodule was added
+
+    git(repository, "checkout", "-q", "--detach")
+    facts, was_asked = questions(repository)
+    assert (facts["vcs.ref.head.revision"], was_asked) == (git(repository, "rev-parse", "HEAD"), False)
+    assert "vcs.ref.head.name" not in facts
+
+
+def test_git_is_asked_where_its_files_are_not_plain(repository, questions, tmp_path):
+    """A branch that stands for another, a HEAD that is a link, another format, a branch without a commit."""
+    revision = git(repository, "rev-parse", "HEAD")
+    head = repository / ".git" / "HEAD"
+
+    git(repository, "symbolic-ref", "refs/heads/alias", "refs/heads/feature/x")
+    git(repository, "symbolic-ref", "HEAD", "refs/heads/alias")
+    facts, was_asked = questions(repository)
+    assert (facts["vcs.ref.head.revision"], was_asked) == (revision, True)
+
+    head.unlink()
+    head.symlink_to("refs/heads/feature/x")
+    facts, was_asked = questions(repository)
+    assert (facts["vcs.ref.head.revision"], facts["vcs.ref.head.name"], was_asked) == (revision, "feature/x", True)
+
+    head.unlink()
+    for content in (
+        "ref: refs/heads/.invalid\n",
+        "ref: refs/heads/not-yet\n",
+        "ref: refs/heads/../config\n",
+        "?\n",
+        "",
+    ):
+        head.write_text(content)
+        facts, was_asked = questions(repository)
+        assert was_asked, content
+        assert "vcs.ref.head.revision" not in facts
+
+    (tmp_path / "odd").mkdir()
+    (tmp_path / "odd" / ".git").write_text("not a place\n")
+    facts, was_asked = questions(tmp_path / "odd")
+    assert (facts, was_asked) == ({}, True)
 
 
 @pytest.mark.parametrize(

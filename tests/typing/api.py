@@ -234,6 +234,9 @@ def drifting(table: dict[str, list[float]]) -> None:
     assert_type(report["a"].score("psi"), float | None)
     assert_type(mlotel.drift.Detector.from_state(detector.state()), mlotel.drift.Detector)
     detector.merge(detector.collect())
+    with mlotel.observe(detector, "eta", version="7", statistics=["psi"], stale_after_s=60, every_s=30.0) as handle:
+        assert_type(handle.close(), None)
+    mlotel.observe(reference)  # type: ignore[arg-type]  # no detector
     mlotel.drift.Detector(table)  # type: ignore[arg-type]  # no reference
 
 

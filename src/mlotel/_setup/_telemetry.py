@@ -1,5 +1,6 @@
 """What ``configure()`` returns: ask it to deliver, ask it what became of the records."""
 
+import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -134,6 +135,7 @@ class Telemetry:
         """
         deadline = time.monotonic() + _seconds("flush", timeout_s)
         if self._is_open:
+            _end_held_spans()
             waiting = self._flush_hosts(timeout_s)
             if self._delivery is not None:
                 self._delivery.settle(max(0.0, deadline - time.monotonic()))
@@ -149,6 +151,7 @@ class Telemetry:
         """
         deadline = time.monotonic() + timeout_s
         if self._is_open:
+            _end_held_spans()
             waiting = self._flush_hosts(timeout_s)
             if self._delivery is not None:
                 self._delivery.finish(max(0.0, deadline - time.monotonic()))
@@ -175,6 +178,7 @@ class Telemetry:
         deadline = time.monotonic() + _seconds("shutdown", timeout_s)
         with self._closing:
             if self._is_open:
+                _end_held_spans()
                 self._is_open = False
                 self._stop_recording()
                 waiting = self._flush_hosts(timeout_s)
@@ -214,6 +218,14 @@ class Telemetry:
                 continue
             waiting.append(done)
         return waiting
+
+
+def _end_held_spans() -> None:
+    """Reads and writes of files wait a moment for more that may be said about them."""
+    held = sys.modules.get("mlotel.tracing.held")  # where it was not loaded, nothing is held
+    if held is not None:
+        with _guard.guard("end the spans of files"):
+            held.end_all()
 
 
 def _flush_host(flush: Callable[..., object], timeout_s: float, done: threading.Event) -> None:

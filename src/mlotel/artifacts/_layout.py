@@ -37,8 +37,10 @@ def small_array(values: Array) -> bytes | None:
     dtype = values.dtype
     head = _plain_head(dtype)
     if head is not None:
-        if dtype.kind == "f" and values.size and not _is_without_nan(values):
-            return None
+        if dtype.kind == "f":
+            square = np.vdot(values, values)  # takes half as long as the least element, for so few
+            if square != square:  # squares do not cancel out, so there is NaN among them
+                return None
         return head + shape_token(values.shape) + values.tobytes()
     head = _records_head(dtype)
     if head is None or not values.size:
@@ -54,10 +56,8 @@ def is_as_described(values: Array) -> bool:
     """Whether an array of numbers lies in memory as it is described: little-endian, in C order, without NaN."""
     if _plain_head(values.dtype) is None or not values.flags.c_contiguous:
         return False
-    return values.dtype.kind != "f" or not values.size or _is_without_nan(values)
-
-
-def _is_without_nan(values: Array) -> bool:
+    if values.dtype.kind != "f" or not values.size:
+        return True
     lowest = np.minimum.reduce(values, axis=None)  # NaN, if there is one
     return bool(lowest == lowest)
 
@@ -97,7 +97,7 @@ def padding_of(dtype: "np.dtype[Any]") -> tuple[tuple[int, int], ...] | None:
 def is_clean(data: Array, padding: tuple[tuple[int, int], ...], itemsize: int) -> bool:
     """Whether there are only zeros between the fields; told by whole words where the gap is at the end of one."""
     if len(padding) == 1 and itemsize % 8 == 0 and padding[0][1] == itemsize and padding[0][0] >= itemsize - 8:
-        words = data.view(np.uint64).reshape(-1, itemsize // 8)[:, -1]
+        words = data.view(np.uint64)[itemsize // 8 - 1 :: itemsize // 8]
         used_bits = 8 * (8 - (itemsize - padding[0][0]))
         return int(np.bitwise_or.reduce(words)) >> used_bits == 0
     rows = data.reshape(-1, itemsize)

@@ -39,6 +39,7 @@ class _Integers(dict[int, bytes]):
 
 _int = _Integers({number: plain._SCALARS[int](number) for number in range(-2, 1024)}).__getitem__
 _float = plain._SCALARS[float]
+_count, _text = plain._count, plain._text
 
 # the tokens of plain values, a call less for each
 _SCALARS: dict[type, Callable[[Any], bytes]] = {**plain._SCALARS, int: _int}
@@ -133,17 +134,14 @@ class Walk:
         """The value is described."""
         del self._open[id(value)]
 
-    def attributes(self, state: Mapping[str, Any], plan: "_Plan") -> None:
-        """Describe attributes by name. Those that hold tools such as loggers are as if they were not there."""
-        self._training += plan.keeps_training
-        self._members(plan.names, state, plan.ordered)
-        self._training -= plan.keeps_training
-        self._token(b".")
-
     def _members(
-        self, names: Iterable[tuple[str, bytes]], state: Mapping[str, Any], ordered: frozenset[str], dropped: bytes = b""
+        self,
+        names: Iterable[tuple[str, bytes]],
+        state: Mapping[str, Any],
+        ordered: frozenset[str],
+        dropped: bytes = b"",
     ) -> None:
-        """Describe values by name.
+        """Describe attributes, or what hangs on keys. Tools such as loggers are as if they were not there.
 
         Args:
             names: Names, and their tokens.
@@ -276,15 +274,6 @@ def _small_in_sample(values: Array) -> bytes | None:
     return None if values.nbytes > _SAMPLE_BYTES or values.dtype.names is not None else small_array(values)
 
 
-def _count(number: int) -> bytes:
-    return number.to_bytes(8, "little")
-
-
-def _text(value: str) -> bytes:
-    data = value.encode("utf-8", "surrogatepass")
-    return _count(len(data)) + data
-
-
 @functools.lru_cache(maxsize=4096)
 def _name(name: str) -> bytes:
     return b"s" + _text(name)
@@ -292,8 +281,11 @@ def _name(name: str) -> bytes:
 
 def _sequence(letter: bytes) -> Describe:
     def describe(walk: Walk, value: Any) -> None:
-        if not walk.enter(value):
+        address, opened = id(value), walk._open
+        if address in opened:
+            walk.enter(value)
             return
+        opened[address] = len(opened)
         token, parts, known = walk._token, walk._parts, walk._known
         token(letter + _count(len(value)))
         for member in value:
@@ -308,7 +300,7 @@ def _sequence(letter: bytes) -> Describe:
                 (known.get(kind) or walk._learn(kind, member))(walk, member)
             if len(parts) > _PARTS:
                 walk.flush()
-        walk.leave(value)
+        del opened[address]
 
     return describe
 
@@ -539,8 +531,11 @@ def _object_of(kind: type, order: tuple[type, ...], names: list[str]) -> Describ
     plans: dict[tuple[str, ...], _Plan] = {}
 
     def described(walk: Walk, value: Any) -> None:
-        if not walk.enter(value):
+        address, opened = id(value), walk._open
+        if address in opened:
+            walk.enter(value)
             return
+        opened[address] = len(opened)
         if walk._left >= 0 and walk._enough():
             walk._token(b"~")
         else:
@@ -554,8 +549,11 @@ def _object_of(kind: type, order: tuple[type, ...], names: list[str]) -> Describ
                 plan = _plan(names, rule)
                 if len(plans) < _PLANS:
                     plans[names] = plan
-            walk.attributes(state, plan)
-        walk.leave(value)
+            walk._training += plan.keeps_training
+            walk._members(plan.names, state, plan.ordered)
+            walk._training -= plan.keeps_training
+            walk._token(b".")
+        del opened[address]
 
     def reduced(walk: Walk, value: Any) -> None:
         if not walk.enter(value):

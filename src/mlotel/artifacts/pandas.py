@@ -1,7 +1,7 @@
 """pandas DataFrames and Series. In pandas a null is a null, whatever stands for it."""
 
 import datetime
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -47,13 +47,25 @@ def identify(value: Any, hasher: Hasher) -> Identity:
     index: Sequence[Field] = ()
     if not is_default:
         levels = value.index
-        index = [_field(levels.names[level], levels.get_level_values(level), hasher) for level in range(levels.nlevels)]
+        index = [
+            _field(levels.names[level], levels.get_level_values(level).array, hasher) for level in range(levels.nlevels)
+        ]
     if isinstance(value, pd.Series):
-        return series_identity(hasher, rows, _field(value.name, value, hasher), index)
+        return series_identity(hasher, rows, _field(value.name, value.array, hasher), index)
     labels = value.columns.tolist()
-    fields = [_field(label, series, hasher) for label, (_, series) in zip(labels, value.items(), strict=True)]
+    fields = [_field(label, array, hasher) for label, array in zip(labels, _arrays(value), strict=True)]
     names = list(value.columns.names)
     return table_identity(hasher, rows, fields, index, names if any(name is not None for name in names) else ())
+
+
+def _arrays(frame: Any) -> Iterable[Any]:
+    """The columns of a frame, as numpy or extension arrays.
+
+    ``items()`` makes a Series of each, which takes longer than to hash a column of a thousand rows.
+    """
+    if hasattr(frame, "_iter_column_arrays"):  # pandas 2 and 3 have it, but do not promise it
+        return frame._iter_column_arrays()  # type: ignore[no-any-return]  # pandas ships no types
+    return (series.array for _, series in frame.items())
 
 
 def _is_default(index: Any) -> bool:
@@ -71,39 +83,47 @@ def _is_default(index: Any) -> bool:
     return bool(positions[0] == 0 and positions[-1] == rows - 1 and np.array_equal(positions, np.arange(rows)))
 
 
-def _field(name: Any, values: Any, hasher: Hasher) -> Field:
-    """Describe a Series or an Index."""
+def _field(name: Any, array: Any, hasher: Hasher) -> Field:
+    """Describe an array of numpy or pandas."""
     hasher.check()
-    array, dtype = values.array, values.dtype
+    dtype = array.dtype
     if isinstance(dtype, pd.CategoricalDtype):
         return Field(name, *_category(array, hasher))
     if isinstance(dtype, pd.ArrowDtype) or (isinstance(dtype, pd.StringDtype) and dtype.storage == "pyarrow"):
         from mlotel.artifacts import arrow  # pyarrow is loaded: it holds the column
 
         return arrow.describe(name, array.__arrow_array__(), hasher, nan_is_null=True)
-    if isinstance(dtype, np.dtype) and dtype.kind == "f":
-        return _floats(name, values.to_numpy(), hasher)
+    if isinstance(dtype, np.dtype):
+        values = np.asarray(array)
+        if dtype.kind == "f":
+            return Field(name, number_type(dtype), *_with_nulls(values, 1, hasher))
+        if dtype.kind in "mM":
+            return _times(name, values, None, hasher)
+    elif isinstance(dtype, pd.DatetimeTZDtype):
+        return _times(name, np.asarray(array.tz_convert(None)), _zone(dtype.tz), hasher)
     column = Column(hasher)
-    word = (
-        _numpy(column, values.to_numpy(), hasher) if isinstance(dtype, np.dtype) else _extension(column, array, hasher)
-    )
+    word = _numpy(column, values, hasher) if isinstance(dtype, np.dtype) else _extension(column, array, hasher)
     digest = column.digest()
     return Field(name, word, digest, column.size)
 
 
-def _floats(name: Any, values: Array, hasher: Hasher) -> Field:
-    """Describe the columns that most often hold nulls, which takes several looks."""
+def _times(name: Any, values: Array, zone: str | None, hasher: Hasher) -> Field:
+    kind, unit = ("timestamp" if values.dtype.kind == "M" else "duration"), np.datetime_data(values.dtype)[0]
+    word, scale = time_type(kind, unit, zone)
+    return Field(name, word, *_with_nulls(values, scale, hasher))
+
+
+def _with_nulls(values: Array, scale: int, hasher: Hasher) -> tuple[bytes, int]:
+    """Digest and size of a column that may hold NaN or NaT, which takes several looks."""
 
     def describe() -> tuple[bytes, int]:
         column = Column(hasher)
-        column.numbers(values, nan_is_null=True)
+        column.numbers(values, nan_is_null=True, scale=scale)
         return column.digest(), column.size
 
-    if values.flags.c_contiguous:
-        described = recalled(hasher, ("pandas", values.dtype.str), (values,), describe)
-    else:
-        described = describe()
-    return Field(name, number_type(values.dtype), *described)
+    if not values.flags.c_contiguous:
+        return describe()
+    return recalled(hasher, ("pandas", values.dtype.str), (values.view(np.uint8),), describe)
 
 
 def _numpy(column: Column, values: Array, hasher: Hasher) -> str:
@@ -165,7 +185,7 @@ def _interval(column: Column, array: Any, hasher: Hasher) -> str:
 
 def _category(array: Any, hasher: Hasher) -> tuple[str, bytes, int]:
     labels = array.categories
-    inner = _field(None, labels, hasher).type
+    inner = _field(None, labels.array, hasher).type
     codes = np.asarray(array.codes)
     return category(hasher, labels.tolist(), inner, bool(array.ordered), [(codes, codes < 0)])
 

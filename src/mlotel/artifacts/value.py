@@ -238,8 +238,11 @@ def _is_named_tuple(kind: type) -> bool:
     return bases == (tuple,) and "_fields" in kind.__dict__ and "_make" in kind.__dict__
 
 
+_COUNTS = [number.to_bytes(8, "little") for number in range(256)]
+
+
 def _count(number: int) -> bytes:
-    return number.to_bytes(8, "little")
+    return _COUNTS[number] if number < 256 else number.to_bytes(8, "little")
 
 
 def _text(value: str) -> bytes:
@@ -248,7 +251,8 @@ def _text(value: str) -> bytes:
 
 
 def _str(value: str) -> bytes:
-    return b"s" + _text(value)
+    data = value.encode("utf-8", "surrogatepass")
+    return b"s" + _count(len(data)) + data
 
 
 def _bytes(value: bytes | bytearray) -> bytes:
@@ -260,8 +264,15 @@ def _int(value: int) -> bytes:
     return b"i" + _count(len(data)) + data
 
 
+_pack = struct.Struct("<d").pack
+
+
 def _double(value: float) -> bytes:
-    return _NAN if value != value else struct.pack("<d", value)
+    return _NAN if value != value else _pack(value)
+
+
+def _float(value: float) -> bytes:
+    return b"f" + (_pack(value) if value == value else _NAN)
 
 
 def _decimal(value: decimal.Decimal) -> bytes:
@@ -311,10 +322,10 @@ def _timedelta(value: datetime.timedelta) -> bytes:
 
 
 _SCALARS: dict[type, Callable[[Any], bytes]] = {
-    type(None): lambda value: b"N",
-    bool: lambda value: b"T" if value else b"F",
+    type(None): {None: b"N"}.__getitem__,
+    bool: {True: b"T", False: b"F"}.__getitem__,
     int: _int,
-    float: lambda value: b"f" + _double(value),
+    float: _float,
     complex: lambda value: b"c" + _double(value.real) + _double(value.imag),
     str: _str,
     bytes: _bytes,

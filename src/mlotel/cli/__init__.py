@@ -55,7 +55,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except _output.OutputError as error:
         _forget(sys.stdout)
         return _say(error, FINDINGS)
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as error:
+        if type(error) is not KeyboardInterrupt:  # it ended a script that `mlotel run` ran: Python ends likewise
+            raise
         return _INTERRUPTED
     except NotFoundError as error:
         return _say(error, NOTHING_FOUND)

@@ -11,6 +11,7 @@ folders from outside, as another process would; nothing here records, and nothin
 [('Lineage index', ['info'])]
 """
 
+import contextlib
 import threading
 import time
 from collections.abc import Collection, Mapping
@@ -37,6 +38,8 @@ def examine(case: Case, only: Collection[str] = ()) -> Mapping[Section, list[Res
     """
     names = [name for name in _plugins.names(FOLDER) if not only or name in only]
     sections = sorted((_plugins.load(FOLDER, name).SECTION for name in names), key=lambda section: section.place)
+    with contextlib.suppress(Exception):  # each section says so itself
+        _ = case.refusal  # loads what they share, once and not from several threads
     found: dict[Section, list[Result]] = {}
     threads = [
         threading.Thread(target=_look, args=(section, case, found), name=f"doctor-{section.title}", daemon=True)

@@ -156,6 +156,8 @@ _COMPRESSION = Variable("none", _one_of("gzip", "deflate", "none"))
 _LIMIT = Variable("", _count, "raises")
 _PROTOCOL = _one_of("http/protobuf", "grpc")
 
+_SPAN_GROUPS = ("run", "component", "artifact", "estimator", "epoch", "steps", "predict")
+
 _OF_SIGNALS = {  # general, and one for each signal
     "ENDPOINT": Variable("", None, "raises", "address"),  # its rule is that of configure(), asked with the protocol
     "PROTOCOL": Variable("http/protobuf", _PROTOCOL, "raises"),
@@ -177,6 +179,10 @@ VARIABLES: Mapping[str, Variable] = {
     "MLOTEL_CAPTURE_ERRORS": Variable("all", _one_of("type", "all")),
     "MLOTEL_REDACT": Variable("", _function, "raises"),
     "MLOTEL_INSTRUMENT": Variable("", _libraries, "raises"),
+    "MLOTEL_SPAN_GROUPS": Variable(
+        "default",
+        lambda value: _names("default", "quiet", "all", *_SPAN_GROUPS)(value.lower()),
+    ),
     "MLOTEL_QUIET": Variable("false", _truth),
     "MLOTEL_HEARTBEAT_S": Variable("60", _number(0)),
     "MLOTEL_INDEX": Variable("on", _switch),

@@ -105,10 +105,18 @@ def _losses(accounts: list[Told]) -> Iterable[Result]:
 def _failing(case: Case, accounts: list[Told]) -> Iterable[Result]:
     """Endpoints that did not take the last request, of processes that run or have left something."""
     seen: dict[tuple[str, Cause], list[tuple[Told, Signal]]] = {}
-    for account in accounts:
+    taken: set[tuple[Signal, str]] = set()
+    for account in accounts:  # the latest first: what was taken since is no failure any more
+        taken |= {
+            (signal, account.endpoints.get(signal, ""))
+            for signal in account.sums("exported")
+            if signal not in account.failures
+        }
         is_recent = case.now - account.updated < _LATE_S
         if is_recent and (account.is_running or account.sums("spooled")):
             for signal, cause in account.failures.items():
+                if (signal, account.endpoints.get(signal, "")) in taken:
+                    continue
                 where = bare(account.endpoints.get(signal, "")).removesuffix(f"/v1/{signal}")
                 seen.setdefault((where, cause), []).append((account, signal))
     for (where, cause), who in seen.items():

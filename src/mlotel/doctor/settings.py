@@ -98,16 +98,22 @@ def _misspelt() -> list[Result]:
         is_ours = name.startswith("MLOTEL_")
         if not is_ours and not name.startswith("OTEL_"):
             continue
-        cutoff = _LIKE_OURS if is_ours else _LIKE_OTEL
-        close = difflib.get_close_matches(name, VARIABLES, n=1, cutoff=cutoff)
+        close = _closest(name, "MLOTEL_", _LIKE_OURS) if is_ours else _closest(name, "OTEL_", _LIKE_OTEL)
         if close:
-            remedy = f"Perhaps {close[0]} is meant."
+            remedy = f"Perhaps {close} is meant."
         elif is_ours:
             remedy = "Unset it; docs/configuration.md lists what there is."
         else:
             continue
         results.append(Result("warn", name, "there is no such variable", remedy, {"origin": "environment"}))
     return results
+
+
+def _closest(name: str, prefix: str, cutoff: float) -> str | None:
+    """The variable that is spelled most alike behind the prefix, which all have in common."""
+    known = [known.removeprefix(prefix) for known in VARIABLES if known.startswith(prefix)]
+    close = difflib.get_close_matches(name.removeprefix(prefix), known, n=1, cutoff=cutoff)
+    return prefix + close[0] if close else None
 
 
 def _defaults(case: Case) -> Result:

@@ -19,6 +19,7 @@ _COUNTING_S = 2.0
 _FEW_BYTES = 100_000_000
 _NEARLY_FULL = 0.9
 _LONG_S = 3600.0
+_WORTH_SAYING_S = 60.0
 
 
 @dataclass
@@ -138,12 +139,12 @@ def _contents(case: Case, folder: Path, seen: _Seen) -> list[Result]:
         age_s = case.now - (seen.oldest_pending or case.now)
         facts = {"files": len(seen.pending), "records": waiting, "counted_all": is_whole, "oldest_s": round(age_s)}
         is_late = not seen.writers or age_s > _LONG_S
-        if is_late:
+        if age_s > _WORTH_SAYING_S:
             said += f", for {_age(age_s)}"
         remedy = "Send them: mlotel flush (with --endpoint URL where none is set here)" if is_late else ""
         results.append(Result("warn" if is_late else "info", "waiting", said, remedy, facts, is_below=True))
     if seen.recordings:
-        said = f"{wording.count(len(seen.recordings), 'file')} that stay here: mlotel runs lists what is in them"
+        said = f"{wording.count(len(seen.recordings), 'file')}, kept here: mlotel runs lists what is in them"
         facts = {"files": len(seen.recordings)}
         results.append(Result("info", "recordings", said, facts=facts, is_below=True))
     if torn:

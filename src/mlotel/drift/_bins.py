@@ -19,7 +19,7 @@ FEWEST = 20
 """Rows below which the name of a category is not kept."""
 
 NAMES_LENGTH = 4000
-"""Characters that the names of one feature may take together."""
+"""Bytes that the names of one feature may take together."""
 
 _SHORT = 80
 _HARMLESS = ({"True", "False"}, {"0", "1"}, {"yes", "no"}, {"true", "false"}, {"Y", "N"})
@@ -32,6 +32,9 @@ def choosers(rows: int, seed: int = 0) -> Flags:
     return chosen
 
 
+@np.errstate(
+    over="ignore", invalid="ignore"
+)  # near the largest double sums are infinite; counts are exact all the same
 def number_profile(name: str, kind: Kind, values: Floats, chosen: Flags | None = None) -> Profile:
     """Bins of numbers: 60 of equal mass, finer ones in the tails, one beyond either end, one for what is missing.
 
@@ -59,9 +62,8 @@ def number_profile(name: str, kind: Kind, values: Floats, chosen: Flags | None =
     limit = counts
     if has_ties:
         limit = fill(np.sort(values[finite & counted]), edges, int(counted.sum()))[0]
-    with np.errstate(over="ignore", invalid="ignore"):
-        scaled = (ordered - center) / scale
-        moments = tuple(float((scaled**power).sum()) for power in (2, 3, 4))
+    scaled = (ordered - center) / scale
+    moments = tuple(float((scaled**power).sum()) for power in (2, 3, 4))
     return Profile(
         name=name, kind=kind, column=name, rows=values.size, counts=counts, limit_counts=limit,
         limit_rows=int(limit.sum()), edges=edges, late=late, deciles=deciles, sums=sums, center=center, scale=scale,
@@ -124,8 +126,7 @@ def fill(ordered: Floats, edges: Floats, rows: int) -> tuple[Integers, Floats, f
     if ordered.size == 0:
         return counts, np.zeros(counts.size), 0.0, 1.0
     center, scale = location(ordered)
-    with np.errstate(over="ignore", invalid="ignore"):
-        running = np.concatenate([[0.0], np.cumsum((ordered - center) / scale)])
+    running = np.concatenate([[0.0], np.cumsum((ordered - center) / scale)])
     return counts, np.append(np.diff(running[place]), 0.0), center, scale
 
 
@@ -183,7 +184,7 @@ def _within_budget(ranked: list[str]) -> list[str]:
     """The first names that fit into the space that one feature has."""
     room, kept = NAMES_LENGTH, 0
     for label in ranked:
-        room -= len(label) + 4
+        room -= len(label.encode("utf-8", "backslashreplace")) + 4
         if room < 0:
             break
         kept += 1

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from mlotel.drift._bins import short
 from mlotel.drift._profile import Floats
-from mlotel.errors import InvalidArgumentError, MlotelError
+from mlotel.errors import InvalidArgumentError, InvalidTypeError, MlotelError
 from mlotel.quality._columns import Column, read, table_columns
 
 Tally: TypeAlias = dict[str | None, int]
@@ -39,6 +39,13 @@ def columns_of(table: Any, what: str) -> dict[str, Any]:
     kind = type(table)
     if isinstance(table, (list, tuple)):
         return _columns_of_rows(table, what)
+    if isinstance(table, Mapping):
+        for name, values in table.items():
+            if not is_sized(values):
+                raise InvalidTypeError(
+                    f"Column {name!r} of {what} is one value of type {type(values).__qualname__}. Pass a list, an "
+                    "array or another column for each name."
+                )
     if isinstance(table, np.ndarray) and table.ndim == 1:
         return {"0": table}
     if kind.__module__.partition(".")[0] == "torch" and hasattr(table, "detach"):
@@ -49,21 +56,34 @@ def columns_of(table: Any, what: str) -> dict[str, Any]:
 
 
 def row_as_table(given: Any) -> Any:
-    """A row given as ``{name: value}``, or as a row of pandas, as ``{name: [value]}``; anything else as it is."""
+    """A row given as ``{name: value}``, or as a row of pandas, as ``{name: [value]}``; anything else as it is.
+
+    One value that is no column makes it a row: the others may be lists all the same, as embeddings are.
+    """
     if type(given).__module__.partition(".")[0] == "pandas" and getattr(given, "ndim", 0) == 1:
         names = given.index.tolist()
         return {name: [value] for name, value in given.items()} if all(type(name) is str for name in names) else given
-    if not isinstance(given, Mapping) or any(
-        hasattr(value, "__len__") and not isinstance(value, str) for value in given.values()
-    ):
+    if not isinstance(given, Mapping) or all(map(is_sized, given.values())):
         return given
     return {name: [value] for name, value in given.items()}
+
+
+def is_sized(value: Any) -> bool:
+    """Whether a value can be a column: neither one value, nor text, nor an array without a dimension."""
+    if isinstance(value, np.ndarray):
+        return value.ndim > 0
+    return hasattr(type(value), "__len__") and not isinstance(value, (str, bytes))
 
 
 def _columns_of_rows(rows: "list[Any] | tuple[Any, ...]", what: str) -> dict[str, Any]:
     if rows and isinstance(rows[0], Mapping):
         names = dict.fromkeys(str(name) for row in rows for name in row)
         return {name: [row.get(name) for row in rows] for name in names}
+    if rows and hasattr(type(rows[0]), "columns"):
+        raise InvalidTypeError(
+            f"{what} is a list of {type(rows[0]).__qualname__}. Pass one table; to Reference.fit() also iter(…) of "
+            "that list, to have its tables read one after another."
+        )
     if rows and all(isinstance(row, (list, tuple, np.ndarray)) for row in rows):
         widths = {len(row) for row in rows}
         if len(widths) > 1:

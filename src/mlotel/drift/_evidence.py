@@ -32,6 +32,7 @@ from mlotel.drift._sets import Directions, directions
 EFFECTS = (0.005, 0.0125, 0.03, 0.08, 0.2, 0.5)
 _ROOM = 0.9  # of what is left above the limit; a bet on certainty would be lost by one row
 _LEAST = 1e-4
+_SHORT_OF = 1e-6  # of the threshold, in nats: what too few windows may reach together
 _FLOOR = -60.0  # below the largest bet by this much a bet adds nothing; spares denormal numbers
 
 
@@ -41,7 +42,8 @@ class Promise:
 
     Attributes:
         alpha: Chance of any false alarm, ever.
-        min_windows: Windows that an alarm takes at least: no window counts for more than its share of the threshold.
+        min_windows: Windows that an alarm takes at least: none counts for more than its share of what is missing when
+            a bet begins, and fewer together, on all bets at once, stay below the threshold.
         n_features: Features that share alpha, counting those of other detectors too.
         arl: None to spend alpha over all time; else the mean number of checks to a false alarm is at least this.
         trusts_reference: Take the shares of the reference for exact. Only to show what happens without its limits.
@@ -127,8 +129,30 @@ class Evidence:
         self._log_bet = -np.log(np.array(sizes, float))
         self.t = np.zeros(len(profiles), np.int64)
         self.gains = np.full(len(self._up), -np.inf)
-        self.starts = np.zeros(len(self._up), np.int32)
+        self.starts: NDArray[np.int32] = np.zeros(len(self._up), np.int32)
         self.log_e = np.full(len(profiles), -np.inf)
+        self._most = np.full(len(self._up), np.inf)  # gain of one window, fixed when the present run of a bet begins
+
+    def restore(self, t: Integers, gains: Floats, starts: NDArray[np.int32], log_e: Floats) -> None:
+        """Go on from arrays that were saved."""
+        self.t, self.gains, self.starts, self.log_e = t, gains, starts, log_e
+        self._most = self._most_from(self._fresh(starts), self.threshold[self._feature], self._log_bet[self._feature])
+
+    def _fresh(self, check: NDArray[np.integer]) -> Floats:
+        """What a bet begins with at each check, counted from 1: the logarithm of the share of alpha for it."""
+        return log_spending(np.maximum(check, 1)) if self._is_for_ever else np.zeros(len(check))
+
+    def _most_from(self, fresh: Floats, threshold: Floats, log_bet: Floats) -> Floats:
+        """What one window may add to a bet that began with ``fresh``.
+
+        Counted from where the run began: one that began early, at a large share of alpha, and has learned nothing
+        from windows of few rows since, is nearer to the threshold than a new one.
+        """
+        if self._min_windows == 1:
+            return np.full(len(fresh), np.inf)
+        alone = (threshold - fresh - log_bet) / self._min_windows
+        together = (threshold - _SHORT_OF - fresh) / (self._min_windows - 1)
+        return np.asarray(np.minimum(alone, together))
 
     def step(self, rows: Floats, inside: Floats, of: Floats) -> Floats:
         """Take one window into account, as ``Counter`` gives it; features without rows stand still.
@@ -138,22 +162,22 @@ class Evidence:
         """
         has_rows = rows > 0
         self.t += has_rows
-        fresh = np.zeros(len(rows)) if not self._is_for_ever else log_spending(np.maximum(self.t, 1))
+        fresh = self._fresh(self.t)
+        most = self._most_from(fresh, self.threshold, self._log_bet)
         fresh = np.where(has_rows, fresh, -np.inf)
         hits, all_rows = inside[self._direction], of[self._direction]
         gain = hits * self._up
         all_rows -= hits
         all_rows *= self._down
         gain += all_rows
-        if self._min_windows > 1:
-            most = (self.threshold - fresh - self._log_bet) / self._min_windows
-            np.minimum(gain, most[self._feature], out=gain)
         base = fresh[self._feature]
         begins = self.gains <= base
-        if has_rows.all():
-            np.copyto(self.starts, self.t[self._feature], where=begins, casting="unsafe")
-        else:
-            np.copyto(self.starts, self.t[self._feature], where=begins & has_rows[self._feature], casting="unsafe")
+        if not has_rows.all():
+            begins &= has_rows[self._feature]
+        np.copyto(self.starts, self.t[self._feature], where=begins, casting="unsafe")
+        if self._min_windows > 1:
+            np.copyto(self._most, most[self._feature], where=begins)
+            np.minimum(gain, self._most, out=gain)
         np.maximum(self.gains, base, out=self.gains)
         self.gains += gain
         self._mix()

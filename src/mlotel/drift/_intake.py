@@ -129,6 +129,8 @@ class Intake:
                         numbers[self._places[feature]] = part
             except _columns.WrongKindError as error:
                 self.note("type", source.name, f"{error.found} where the reference has {source.kind}", rows)
+            except Exception as error:  # whatever the values are that raise: the other columns count
+                self.note("unreadable", source.name, f"reading it raised {type(error).__qualname__}", rows)
         if any(column is not None for column in numbers):
             self.window.add_columns(numbers, rows)
 

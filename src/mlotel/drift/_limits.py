@@ -44,7 +44,7 @@ def upper_limit(count: ArrayLike, rows: ArrayLike, alpha: float) -> NDArray[np.f
     return np.where(share >= 1, 1.0, high)
 
 
-def log_spending(check: NDArray[np.int64]) -> NDArray[np.float64]:
+def log_spending(check: NDArray[np.integer]) -> NDArray[np.float64]:
     """Logarithm of the share of alpha that a change at each check, from 1, is given: they sum to one.
 
     ``S(t) = 1 / (1 + log2(1 + t))``, and check ``t`` gets ``S(t - 1) - S(t)``. The share falls a little slower than

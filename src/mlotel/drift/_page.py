@@ -9,26 +9,42 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mlotel.drift._profile import Floats, Integers, Profile, show
-from mlotel.drift._table import remark, schema_lines, sparkline
+from mlotel.drift._table import remark, schema_lines
 
 if TYPE_CHECKING:
     from mlotel.drift.report import FeatureReport, Report
 
 _WIDTH, _HEIGHT, _FOOT = 240.0, 56.0, 13.0
+_STRIP_WIDTH, _STRIP_HEIGHT, _STRIP_TOP = 96.0, 30.0, 1.5
 _SHOWN = 12
 _BARS = 24
 _CUT = 0.005
-_STYLE = (
-    "<style>.mlotel-drift{border-collapse:collapse;font:13px system-ui,sans-serif}"
-    ".mlotel-drift th,.mlotel-drift td{padding:3px 10px;text-align:left;vertical-align:middle;border:0}"
-    ".mlotel-drift td.n{text-align:right;font-variant-numeric:tabular-nums}"
-    ".mlotel-drift tr.alarm td:first-child{border-left:3px solid #d1495b}"
-    ".mlotel-drift svg text{font:10px system-ui,sans-serif;fill:currentColor;opacity:.65}</style>"
-)
+_ALARM = ' class="alarm"'
+_GREY, _BLUE, _RED = "#7d838c", "#3b7ddd", "#d1495b"  # each at least 3:1 against white and against near-black
+_STYLE = f"""<style>
+.mlotel-drift {{container-type:inline-size;font:13px system-ui,sans-serif;line-height:1.35}}
+.mlotel-drift p {{margin:4px 0 8px}}
+.mlotel-drift table {{border-collapse:collapse;font-size:13px}}
+.mlotel-drift th,.mlotel-drift td {{padding:3px 9px;text-align:left;vertical-align:middle;border:0;background:none}}
+.mlotel-drift tr {{background:none!important}}
+.mlotel-drift .n {{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}}
+.mlotel-drift td:first-child {{border-left:3px solid transparent;max-width:17em;overflow-wrap:anywhere}}
+.mlotel-drift tr.alarm td:first-child {{border-left-color:{_RED}}}
+.mlotel-drift small {{font-size:12px;opacity:.72}}
+.mlotel-drift svg {{display:block;overflow:visible;max-width:100%}}
+.mlotel-drift svg text {{font:10px system-ui,sans-serif;fill:currentColor;opacity:.72}}
+@container (max-width:700px) {{
+.mlotel-drift thead {{display:none}}
+.mlotel-drift tr {{display:flex;flex-wrap:wrap;align-items:end;padding:8px 0 4px;border-left:3px solid transparent}}
+.mlotel-drift tr.alarm {{border-left-color:{_RED}}}
+.mlotel-drift td {{text-align:left!important;padding:2px 9px}}
+.mlotel-drift td:first-child {{width:100%;max-width:none;border:0}}
+.mlotel-drift td[data-word]::before {{content:attr(data-word) " ";opacity:.72}}
+}}
+</style>"""
 _LEGEND = (
-    '<p style="font:12px system-ui,sans-serif;margin:2px 0 8px">'
-    '<span style="color:#8a8f98">▇ reference</span> &nbsp; <span style="color:#d1495b">▁ current</span> &nbsp; '
-    "share of rows in each bin, both on one axis</p>"
+    f'<p><small><span style="color:{_GREY}">▇</span> reference &nbsp; <span style="color:{_BLUE}">━</span> current, '
+    "as shares of rows on one axis &nbsp; ┄ evidence at which an alarm is raised</small></p>"
 )
 
 
@@ -36,35 +52,68 @@ def page_of(report: "Report") -> str:
     """The report as HTML: every feature with an alarm, and those with most evidence."""
     order = sorted(report.names, key=lambda name: (-report[name].level, -report[name].evidence))
     shown = max(_SHOWN, len(report.alarms))
+    words = ("feature", "reference and current", "evidence", "level", "PSI (noise)", "rows", "detectable")
     head = "".join(
-        f"<th>{word}</th>"
-        for word in ("feature", "reference and current", "evidence", "level", "PSI (noise)", "rows", "detectable", "")
+        f'<th class="n">{word}</th>' if place > 3 else f"<th>{word}</th>" for place, word in enumerate(words)
     )
     rows = "".join(_row(report[name]) for name in order[:shown])
-    more = f"<p>{len(order) - shown} more features, all without an alarm.</p>" if len(order) > shown else ""
+    rest = ", ".join(order[shown:])
+    more = f"<p><small>Also without an alarm: {html.escape(rest)}</small></p>" if rest else ""
     alarms = report.alarms
     title = f"{len(alarms)} of {len(report)} features have changed" if alarms else f"No alarm on {len(report)} features"
     schema = "".join(f"<p>{html.escape(line)}</p>" for line in schema_lines(report))
     return (
-        f"<div>{_STYLE}<p><b>Check {report.check}: {title}</b></p>{_LEGEND}"
-        f'<table class="mlotel-drift"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>{more}{schema}</div>'
+        f'<div class="mlotel-drift">{_STYLE}<p><b>Check {report.check}: {title}</b></p>{_LEGEND}'
+        f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>{more}{schema}</div>"
     )
 
 
 def _row(feature: "FeatureReport") -> str:
     psi, noise = feature.score("psi"), feature.noise("psi")
-    figures = "–" if psi is None or noise is None else f"{psi:.3f} ({noise:.3f})"
+    figures = "–" if psi is None or noise is None else f"{psi:.3f} <small>({noise:.3f})</small>"
+    said = remark(feature)
+    said = f"<br/><small>{html.escape(said)}</small>" if said else ""
+    profile = feature.profile
+    reasons = [
+        f"the reference itself wanders by {profile.tolerance:.1%}" if profile.tolerance > 0 else "",
+        f"{profile.design_effect:.0f} rows tell as much as one" if profile.design_effect > 1 else "",
+        f"{profile.rows:,} rows of reference",
+    ]
+    why = "; ".join(reason for reason in reasons if reason)
     return (
-        f"<tr{' class=alarm' if feature.level else ''}><td>{html.escape(feature.name)}</td><td>{picture(feature)}</td>"
-        f'<td title="{feature.evidence:.2f}; 1 is an alarm">{sparkline(feature.history).strip()}</td>'
-        f'<td>{"▲" * feature.level or "·"}</td><td class="n">{figures}</td><td class="n">{feature.rows:,}</td>'
-        f'<td class="n">{feature.detectable:.1%}</td><td>{html.escape(remark(feature))}</td></tr>'
+        f"<tr{_ALARM if feature.level else ''}><td>{html.escape(feature.name)}{said}</td>"
+        f'<td class="picture">{picture(feature)}</td><td class="picture">{_strip(feature)}</td>'
+        f'<td data-word="level">{"▲" * feature.level or "·"}</td><td class="n" data-word="PSI">{figures}</td>'
+        f'<td class="n" data-word="rows">{feature.rows:,}</td>'
+        f'<td class="n" data-word="detectable" title="{why}">{feature.detectable:.1%}</td></tr>'
+    )
+
+
+def _strip(feature: "FeatureReport") -> str:
+    """Evidence of the last checks as bars, the dashed line at 1."""
+    values = feature.history[-_BARS:]
+    step = _STRIP_WIDTH / _BARS
+    line = _STRIP_HEIGHT * (1 - 1 / _STRIP_TOP)
+    bars = ""
+    for place, value in enumerate(values, start=_BARS - len(values)):
+        height = _STRIP_HEIGHT * min(max(value, 0.0), _STRIP_TOP) / _STRIP_TOP
+        if height >= 0.5:
+            bars += (
+                f'<rect x="{place * step:.0f}" y="{_STRIP_HEIGHT - height:.1f}" width="{step - 1:.0f}" '
+                f'height="{height:.1f}" fill="{_RED if value >= 1 else _GREY}"/>'
+            )
+    return (
+        f'<svg role="img" aria-label="evidence {feature.evidence:.2f}, an alarm is raised at 1" '
+        f'width="{_STRIP_WIDTH:.0f}" height="{_STRIP_HEIGHT:.0f}"><title>{feature.evidence:.2f}</title>{bars}'
+        f'<path d="M0 {line:.1f}H{_STRIP_WIDTH:.0f}" stroke="currentColor" stroke-opacity=".5" stroke-dasharray="2 3"/>'
+        f'<path d="M0 {_STRIP_HEIGHT:.1f}H{_STRIP_WIDTH:.0f}" stroke="currentColor" stroke-opacity=".35"/></svg>'
     )
 
 
 def picture(feature: "FeatureReport") -> str:
-    """Reference as bars, current rows as a line over them, on one axis."""
-    if feature.profile.is_ordered:
+    """Reference as an area with a clear upper edge, current rows as a line over it, on one axis."""
+    is_ordered = feature.profile.is_ordered
+    if is_ordered:
         moments = feature.moments
         low, high, reference, current = density(
             feature.profile, feature.counts, moments.get("min", np.inf), moments.get("max", -np.inf)
@@ -79,20 +128,15 @@ def picture(feature: "FeatureReport") -> str:
             for place, word in enumerate(words)
         ]
     top = max(float(reference.max()), float(current.max()), 1e-12)
-    step = _WIDTH / reference.size
-    bars = "".join(
-        f'<rect x="{place * step:.1f}" y="{_HEIGHT * (1 - value / top):.1f}" width="{step * 0.92:.1f}" '
-        f'height="{_HEIGHT * value / top:.1f}" fill="#8a8f98" fill-opacity=".5"/>'
-        for place, value in enumerate(reference.tolist())
+    share = 1.0 if is_ordered else 0.8  # of the width of a step; categories stand apart
+    edge = _line(reference / top, share, is_ordered)
+    drawn = (
+        f'<path d="{_area(reference / top, share)}" fill="{_GREY}" fill-opacity=".35"/>'
+        f'<path d="{edge}" fill="none" stroke="{_GREY}"/>'
     )
-    line = ""
     if feature.scored_rows:
-        points = " ".join(
-            f"{(place + side) * step:.1f},{_HEIGHT * (1 - value / top):.1f}"
-            for place, value in enumerate(current.tolist())
-            for side in (0, 0.92)
-        )
-        line = f'<polyline points="{points}" fill="none" stroke="#d1495b" stroke-width="1.6"/>'
+        line = _line(current / top, share, is_ordered)
+        drawn += f'<path d="{line}" fill="none" stroke="{_BLUE}" stroke-width="2" stroke-linejoin="round"/>'
     texts = "".join(
         f'<text x="{x:.1f}" y="{_HEIGHT + _FOOT - 2:.1f}" text-anchor="{anchor}">{html.escape(word)}</text>'
         for x, anchor, word in labels
@@ -100,7 +144,32 @@ def picture(feature: "FeatureReport") -> str:
     name = html.escape(feature.name, quote=True)
     return (
         f'<svg role="img" aria-label="{name}: reference and current" width="{_WIDTH:.0f}" '
-        f'height="{_HEIGHT + _FOOT:.0f}" viewBox="0 0 {_WIDTH:.0f} {_HEIGHT + _FOOT:.0f}">{bars}{line}{texts}</svg>'
+        f'height="{_HEIGHT + _FOOT:.0f}" viewBox="0 0 {_WIDTH:.0f} {_HEIGHT + _FOOT:.0f}">{drawn}'
+        f'<path d="M0 {_HEIGHT:.0f}H{_WIDTH:.0f}" stroke="currentColor" stroke-opacity=".35"/>{texts}</svg>'
+    )
+
+
+def _steps(values: Floats, share: float) -> list[tuple[float, float, float]]:
+    """Left and right end of each step, and its height from above."""
+    step = _WIDTH / values.size
+    inset = step * (1 - share) / 2
+    return [
+        (place * step + inset, (place + 1) * step - inset, _HEIGHT * (1 - value))
+        for place, value in enumerate(values.tolist())
+    ]
+
+
+def _line(values: Floats, share: float, is_joined: bool) -> str:
+    """The upper edges of all steps, as one line or each alone."""
+    path = ""
+    for place, (left, right, y) in enumerate(_steps(values, share)):
+        path += f"V{y:.1f}H{right:.1f}" if is_joined and place else f"M{left:.1f} {y:.1f}H{right:.1f}"
+    return path
+
+
+def _area(values: Floats, share: float) -> str:
+    return "".join(
+        f"M{left:.1f} {_HEIGHT:.0f}V{y:.1f}H{right:.1f}V{_HEIGHT:.0f}Z" for left, right, y in _steps(values, share)
     )
 
 

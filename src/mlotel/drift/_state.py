@@ -28,8 +28,9 @@ def pack(what: bytes, plain: Mapping[str, Any], arrays: Mapping[str, NDArray[Any
         "plain": plain,
         "arrays": [[name, array.dtype.str, list(array.shape)] for name, array in sorted(little.items())],
     }
-    text = json.dumps(header, ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode()
-    body = b"".join([len(text).to_bytes(8, "little"), text, *(little[name].tobytes() for name in sorted(little))])
+    text = json.dumps(header, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+    encoded = text.encode("utf-8", "backslashreplace")  # a lone surrogate as JSON's escape
+    body = b"".join([len(encoded).to_bytes(8, "little"), encoded, *(little[name].tobytes() for name in sorted(little))])
     return what + hashlib.blake2b(body, digest_size=_DIGEST).digest() + body
 
 

@@ -15,7 +15,7 @@ from mlotel.drift import _columns
 from mlotel.drift._bins import CHOOSING, betting_edges, category_profile, merge_edges
 from mlotel.drift._columns import Tally
 from mlotel.drift._embedding import Axes
-from mlotel.drift._fit import Fitted, check_names, check_rows, check_values, choosers_of_axes
+from mlotel.drift._fit import FEWEST_ROWS, Fitted, check_names, check_rows, check_values, choosers_of_axes
 from mlotel.drift._kinds import CATEGORIES, Declared, Source, declared, kind_of
 from mlotel.drift._profile import Flags, Floats, Kind, Profile
 from mlotel.drift._sketch import Sketch, spread_out
@@ -64,7 +64,13 @@ def fit_stream(batches: Iterator[Any] | Callable[[], Iterable[Any]], kinds: Mapp
 
 def _batches(batches: Any) -> Iterator[dict[str, Any]]:
     """Columns of each batch that has rows."""
-    for batch in batches() if callable(batches) else batches:
+    given = batches() if callable(batches) else batches
+    if hasattr(given, "keys") or hasattr(given, "columns") or not isinstance(given, Iterable):
+        raise InvalidTypeError(
+            f"Reference.fit() was given a callable that returns a value of type {type(given).__qualname__}. Return an "
+            "iterator over tables, or pass the table itself."
+        )
+    for batch in given:
         found = _columns.columns_of(batch, "a batch")
         if found and _columns.rows_of(next(iter(found.values()))):
             yield found
@@ -106,6 +112,11 @@ class _Column:
         axes = None
         if found == "embedding":
             vectors = _columns.vectors(values)
+            if len(vectors) < FEWEST_ROWS:
+                raise InvalidArgumentError(
+                    f"Column {name!r} has {len(vectors)} embeddings in the first batch, of which its axes are found; "
+                    f"that takes {FEWEST_ROWS} at least. Pass larger batches."
+                )
             axes = Axes.of(vectors[choosers_of_axes(len(vectors))])
         self.source = Source(name, found, axes)
         self._is_text = found in ("category", "text") and not self._is_declared

@@ -6,7 +6,9 @@ if TYPE_CHECKING:
     from mlotel.drift.report import FeatureReport, Report
 
 _BARS = "▁▂▃▄▅▆▇█"
-_HEADER = ("feature", "evidence", "", "level", "PSI", "noise", "rows", "detectable", "")
+_HEADER = ("feature", "evidence", "", "level", "PSI", "noise", "rows", "detectable")
+_GAP = "  "
+_WIDTH, _NARROWEST = 80, 12
 
 
 def sparkline(values: list[float], width: int = 12) -> str:
@@ -16,22 +18,33 @@ def sparkline(values: list[float], width: int = 12) -> str:
 
 
 def table_of(report: "Report") -> str:
-    """A row a feature: alarms first, then by evidence."""
+    """A row a feature, alarms first, then by evidence; below an alarm what has changed; 80 columns if it can be."""
     order = sorted(report.names, key=lambda name: (-report[name].level, -report[name].evidence))
     rows = [_HEADER, *(_row(report[name]) for name in order)]
     widths = [max(len(row[place]) for row in rows) for place in range(len(_HEADER))]
+    widths[0] = min(widths[0], max(_NARROWEST, _WIDTH - sum(widths[1:]) - len(_GAP) * (len(widths) - 1)))
     lines = []
-    for row in rows:
+    for row, remarked in zip(rows, ["", *(remark(report[name]) for name in order)], strict=True):
         cells = [
-            cell.ljust(width) if place in (0, 1, 8) else cell.rjust(width)
+            _clipped(cell, width).ljust(width) if place < 2 else cell.rjust(width)
             for place, (cell, width) in enumerate(zip(row, widths, strict=True))
         ]
-        lines.append("  ".join(cells).rstrip())
+        lines.append(_GAP.join(cells).rstrip())
+        if remarked:
+            lines.append(f"  └ {remarked}")
     alarms = report.alarms
     summary = f"check {report.check}: " + (
         f"{len(alarms)} of {len(report)} features have changed" if alarms else f"no alarm on {len(report)} features"
     )
     return "\n".join([summary, *lines, *schema_lines(report)])
+
+
+def _clipped(name: str, width: int) -> str:
+    """Without its middle: features of one column differ at their ends."""
+    if len(name) <= width:
+        return name
+    front = (width - 1) // 2
+    return f"{name[:front]}…{name[front + 1 - width :]}"
 
 
 def _row(feature: "FeatureReport") -> tuple[str, ...]:
@@ -44,7 +57,6 @@ def _row(feature: "FeatureReport") -> tuple[str, ...]:
         _figure(feature.noise("psi")),
         f"{feature.rows:,}",
         f"{feature.detectable:.1%}",
-        remark(feature),
     )
 
 

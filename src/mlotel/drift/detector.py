@@ -278,8 +278,7 @@ class Detector:
         detector._history = arrays["history"]
         ladder.hold, ladder.age, ladder.direction = arrays["hold"], arrays["age"], arrays["direction"]
         for place, evidence in enumerate(ladder.levels):
-            evidence.gains, evidence.starts = arrays[f"gains {place}"], arrays[f"starts {place}"]
-            evidence.t, evidence.log_e = arrays[f"t {place}"], arrays[f"log_e {place}"]
+            evidence.restore(*(arrays[f"{name} {place}"] for name in ("t", "gains", "starts", "log_e")))
         return detector
 
     def collect(self) -> bytes:

@@ -19,6 +19,7 @@ __all__ = ["Reference"]
 
 _COARSE = 0.05
 _USUAL_TOLERANCE = 0.01
+_LARGEST_FILE = 1 << 28  # ten thousand columns; what is larger is something else, and need not be read to say so
 
 
 class Reference:
@@ -33,7 +34,9 @@ class Reference:
         notes: What it cannot see, in words.
         proportions: ``{"prediction": {class: share}, "label": {class: share}}``, as far as there were classes.
         baseline: For each metric given to ``fit``: rows, sum and sum of squares, overall, by score and by slice.
-        model_id: Artifact id of the model it belongs to, or None.
+        model_id: Artifact id of the model it belongs to: of ``model=``, else filled by ``mlotel.write(reference)`` with
+            the model that the same component wrote last, or read; None when neither is known.
+        is_model_given: Whether the model was given with ``model=``: only then others are refused.
         trace_id: Trace that wrote it, 32 hex digits; filled by ``mlotel.write(reference)``.
         span_id: The write span in that trace, 16 hex digits.
 
@@ -58,6 +61,7 @@ class Reference:
         self.baseline = fitted.baseline
         self.notes = tuple(fitted.notes)
         self.model_id: str | None = None
+        self.is_model_given = False
         self.trace_id: str | None = None
         self.span_id: str | None = None
         self._places = {profile.name: place for place, profile in enumerate(self.profiles)}
@@ -122,7 +126,7 @@ class Reference:
                 X, predictions, labels, times, kinds=kinds or {}, metrics=tuple(metrics), slices=tuple(slices)
             )
         reference = cls(fitted)
-        reference.model_id = _model_id(model)
+        reference.model_id, reference.is_model_given = _model_id(model), model is not None
         reference.notes += tuple(reference._say_what_it_misses())
         return reference
 
@@ -176,10 +180,11 @@ class Reference:
             model: The model, its file or its artifact id.
 
         Raises:
-            InvalidArgumentError: If it belongs to another one.
+            InvalidArgumentError: If it was fitted with ``model=`` another one. What ``write`` filled in may be the id
+                of the object where a file is given here, or the other way round, and refuses nothing.
         """
         found = _model_id(model)
-        if found is not None and self.model_id is not None and found != self.model_id:
+        if self.is_model_given and found is not None and found != self.model_id:
             raise InvalidArgumentError(
                 f"The reference belongs to model {self.model_id}, and the model here is {found}. Load the reference "
                 "that was saved with this model, or fit one."
@@ -190,7 +195,8 @@ class Reference:
         target = Path(path)
         beside = target.with_name(f".{target.name}.{os.getpid()}")
         try:
-            beside.write_text(_file.text_of(self), encoding="utf-8")
+            # A lone surrogate becomes its escape, which JSON knows: backslash, u and four hex digits.
+            beside.write_text(_file.text_of(self), encoding="utf-8", errors="backslashreplace")
             beside.replace(target)
         finally:
             beside.unlink(missing_ok=True)
@@ -205,7 +211,12 @@ class Reference:
             InvalidArgumentError: If it is no reference, is damaged, or needs a newer mlotel.
         """
         try:
-            text = Path(path).read_text(encoding="utf-8")
+            size = Path(path).stat().st_size
+            if size > _LARGEST_FILE:
+                raise InvalidArgumentError(
+                    f"{path} is no reference of mlotel: it has {size:,} bytes. Pass what Reference.save() wrote."
+                )
+            text = Path(path).read_text(encoding="utf-8-sig")
         except (FileNotFoundError, IsADirectoryError) as error:
             raise NotFoundError(f"There is no reference at {path}. Pass the path that Reference.save() got.") from error
         except UnicodeDecodeError as error:
@@ -217,8 +228,8 @@ class Reference:
     @classmethod
     def _of(cls, fitted: Fitted, about: Mapping[str, Any]) -> "Reference":
         reference = cls(fitted)
-        reference.model_id, reference.trace_id, reference.span_id = (
-            about[name] for name in ("model_id", "trace_id", "span_id")
+        reference.model_id, reference.trace_id, reference.span_id, reference.is_model_given = (
+            about[name] for name in ("model_id", "trace_id", "span_id", "model_given")
         )
         return reference
 
@@ -236,9 +247,10 @@ class Reference:
         return cls._of(*_file.from_dict(plain, "This dict"))
 
     def __mlotel_content__(self) -> dict[str, Any]:
-        """What makes it this reference: not which span wrote it."""
+        """What makes it this reference: not which span wrote it, nor for which model."""
         plain = self.to_dict()
-        return {name: plain[name] for name in plain.keys() - {"trace_id", "span_id", "notes"}}
+        apart = {"trace_id", "span_id", "model_id", "model_given", "notes"}
+        return {name: plain[name] for name in plain.keys() - apart}
 
 
 def _model_id(model: Any) -> str | None:

@@ -153,7 +153,7 @@ class Account:
         return [self._hide(cause.what)[:_MAX_TEXT], self._hide(cause.remedy)[:_MAX_TEXT]]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Told:
     """What one account says.
 

@@ -44,6 +44,8 @@ class Breaker:
         self._until: float | None = None  # None: closed
         self._is_asked_for = False
         self._probing_since: float | None = None
+        self.taken = 0
+        """Requests that the endpoint has taken or judged."""
         self.cause: Cause | None = None
         """Why the endpoint did not take the last request; None while it is taking them."""
 
@@ -72,6 +74,7 @@ class Breaker:
             if answer.verdict not in ("later", "misconfigured"):
                 was_open, self._until, self._failures = self._until is not None, None, 0
                 self.cause = None
+                self.taken += 1
                 return was_open
             self.cause = answer.cause or self.cause
             self._is_asked_for = True

@@ -110,6 +110,45 @@ def is_writing(path: Path, host: str, pid: int, facts: os.stat_result, is_open: 
     return _is_alive(pid)
 
 
+def remove_unless_in_use(path: Path, host: str, pid: int, is_open: Callable[[Path], bool]) -> bool:
+    """Remove a spool file that nobody writes or sends, holding its lock while doing so.
+
+    Args:
+        path: The file.
+        host: The host in its name.
+        pid: The process id in its name.
+        is_open: Says of a file that bears this process's id whether this process writes it.
+
+    Returns:
+        Whether it is gone.
+    """
+    try:
+        descriptor = os.open(path, flags(os.O_RDONLY))
+    except FileNotFoundError:
+        return True
+    except OSError:  # somebody else's, in a folder that is shared
+        return False
+    try:
+        facts = os.fstat(descriptor)
+        if not lock(descriptor) and is_writing(path, host, pid, facts, is_open):
+            return False
+        if os.name == "nt":  # where a file that is open cannot be removed
+            os.close(descriptor)
+            descriptor = -1
+        path.unlink(missing_ok=True)
+    except (InUseError, OSError):
+        return False
+    finally:
+        if descriptor >= 0:
+            os.close(descriptor)
+    return True
+
+
+def is_there(host: str, pid: int) -> bool:
+    """Whether a process lives here; of other hosts nothing is known."""
+    return host == host_name() and _is_alive(pid)
+
+
 def has_changed(facts: os.stat_result) -> bool:
     """Whether the file changed a short time ago; also where a clock is so wrong that it has yet to change."""
     return time.time() - facts.st_mtime < QUIET_S
@@ -181,10 +220,10 @@ def _is_stale(host: str, pid: int, facts: os.stat_result) -> bool:
 
 
 def read_small(path: Path) -> bytes:
-    """The first 4096 bytes of a regular file."""
+    """The first 65,536 bytes of a regular file."""
     descriptor = os.open(path, flags(os.O_RDONLY))
     try:
-        return os.read(descriptor, 4096) if stat.S_ISREG(os.fstat(descriptor).st_mode) else b""
+        return os.read(descriptor, 65_536) if stat.S_ISREG(os.fstat(descriptor).st_mode) else b""
     finally:
         os.close(descriptor)
 

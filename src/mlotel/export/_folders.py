@@ -67,29 +67,10 @@ def sync_folder(folder: Path) -> None:
             os.close(descriptor)
 
 
-def is_in_use(file: Path) -> bool:
-    """Whether a living process writes ``file``: its writer holds a lock until it closes the file or ends."""
-    if fcntl is None:
-        return False
-    try:
-        descriptor = os.open(file, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
-    except OSError:
-        return False
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except OSError:
-        return False
-    finally:
-        os.close(descriptor)
-    return False
-
-
 def lock(descriptor: int) -> None:
     """Tell other processes that the file is being written, until it is closed or this process ends.
 
-    Whoever looks whether a new file is in use holds its lock for a moment: that is waited for.
+    Whoever looks whether a new file is in use holds its lock for a moment: that is waited for. It may be gone after.
     """
     if fcntl is None:
         return

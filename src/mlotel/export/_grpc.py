@@ -35,6 +35,15 @@ _REFUSED = frozenset(
         grpc.StatusCode.FAILED_PRECONDITION,
     }
 )
+_SUSPICIOUS = frozenset(
+    {
+        grpc.StatusCode.INTERNAL,
+        grpc.StatusCode.UNKNOWN,
+        grpc.StatusCode.DATA_LOSS,
+        grpc.StatusCode.ABORTED,
+        grpc.StatusCode.OUT_OF_RANGE,
+    }
+)
 _TOO_LARGE = ("message larger than max", "larger than max (")
 # What the receiver's end of a connection that could never work looks like from here: gRPC calls it all UNAVAILABLE.
 _WRONG_END = ("http1.x server", "parsing http/2", "certificate", "ssl", "tls", "handshake")
@@ -136,7 +145,7 @@ def judge(error: Any) -> Answer:
         return Answer("refused", message=details, cause=explain("invalid_argument"))
     if code is grpc.StatusCode.UNAVAILABLE and any(words in lower for words in _WRONG_END):
         return Answer("misconfigured", message=details, cause=cause)
-    return Answer("later", message=details, retry_after_s=_pause_s(error), cause=cause)
+    return Answer("later", 0, details, _pause_s(error), cause, is_suspicious=code in _SUSPICIOUS)
 
 
 def _pause_s(error: Any) -> float | None:

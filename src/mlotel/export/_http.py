@@ -24,6 +24,7 @@ from mlotel.types import Signal
 _MAX_ANSWER_BYTES = 65_536
 
 _LATER = frozenset({408, 425, 429})
+_BUSY = _LATER | {503}
 _MISCONFIGURED = frozenset({401, 403, 404, 405, 406, 407, 411, 415, 421, 426, 511})
 
 
@@ -73,26 +74,37 @@ class HttpSender:
     def send(self, body: bytes, timeout_s: float) -> Answer:
         """See ``Sender.send``."""
         self._is_interrupted = False
+        body = compressed(body, self._connection.compression)
         try:
             with _watch.at_most(timeout_s, self.interrupt):
-                response = self._session.post(
-                    self._connection.endpoint,
-                    data=compressed(body, self._connection.compression),
-                    headers=self._headers,
-                    timeout=timeout_s,
-                    allow_redirects=False,
-                    verify=self._connection.certificate,  # said here, or REQUESTS_CA_BUNDLE would win over it
-                    stream=True,
-                )
-                with response:
-                    said = response.raw.read(_MAX_ANSWER_BYTES, decode_content=True)
-                    while response.raw.read(_MAX_ANSWER_BYTES, decode_content=True):  # raises if the end is missing
-                        pass
+                try:
+                    response, said = self._post(body, timeout_s)
+                except requests.exceptions.ConnectionError as error:
+                    if self._is_interrupted or self._line.has_connected or not _is_hung_up(error):
+                        raise
+                    response, said = self._post(body, timeout_s)
         except Exception as error:
             return self._failed(error)
         if self._is_interrupted:  # what was read until then may look like a whole answer
             return Answer("later", cause=NO_ANSWER)
         return judge(self._connection.signal, response, said)
+
+    def _post(self, body: bytes, timeout_s: float) -> tuple[requests.Response, bytes]:
+        self._line.has_connected = False
+        response = self._session.post(
+            self._connection.endpoint,
+            data=body,
+            headers=self._headers,
+            timeout=timeout_s,
+            allow_redirects=False,
+            verify=self._connection.certificate,  # said here, or REQUESTS_CA_BUNDLE would win over it
+            stream=True,
+        )
+        with response:
+            said = response.raw.read(_MAX_ANSWER_BYTES, decode_content=True)
+            while response.raw.read(_MAX_ANSWER_BYTES, decode_content=True):  # raises if the end is missing
+                pass
+        return response, said
 
     def interrupt(self) -> None:
         """See ``Sender.interrupt``."""
@@ -124,9 +136,15 @@ class HttpSender:
 
 
 class _Line(HTTPAdapter):
-    """Knows its sockets, so that a request under way can be ended."""
+    """Knows its sockets, so that a request under way can be ended.
+
+    Attributes:
+        has_connected: Whether a connection was opened since somebody set it to False. One that was kept from an earlier
+            request may have been closed by the receiver just when the next was sent, which says nothing about it.
+    """
 
     def __init__(self) -> None:
+        self.has_connected = False
         self._sockets_lock = threading.Lock()
         self._connections: list[HTTPConnection] = []
         super().__init__(pool_connections=1, pool_maxsize=1, max_retries=0)
@@ -159,6 +177,7 @@ class _Line(HTTPAdapter):
 
     def remember(self, connection: HTTPConnection) -> None:
         """Note a connection that is about to be opened; those that were closed are forgotten."""
+        self.has_connected = True
         with self._sockets_lock:
             self._connections = [known for known in self._connections if known.sock is not None]
             self._connections.append(connection)
@@ -207,7 +226,8 @@ def judge(signal: Signal, response: requests.Response, said: bytes) -> Answer:
     else:
         verdict = "refused"
     pause_s = _pause_s(headers.get("retry-after"), date) if verdict == "later" else None
-    return Answer(verdict, message=message, retry_after_s=pause_s, cause=cause, date=date)
+    is_suspicious = verdict == "later" and status not in _BUSY
+    return Answer(verdict, 0, message, pause_s, cause, is_suspicious, date)
 
 
 def _partial(signal: Signal, said: bytes, kind: str) -> tuple[int, str]:
@@ -259,6 +279,16 @@ def _from_now_s(until: Any) -> float:
     from datetime import datetime, timezone
 
     return float((until - datetime.now(timezone.utc)).total_seconds())
+
+
+def _is_hung_up(error: Exception) -> bool:
+    """Whether the connection ended before the first byte of an answer."""
+    causes = [*error.args, error.__context__]
+    causes += [argument for cause in causes if isinstance(cause, Exception) for argument in cause.args]
+    return any(
+        isinstance(cause, ConnectionResetError | BrokenPipeError | ConnectionAbortedError | ssl.SSLEOFError)
+        for cause in causes
+    )
 
 
 def _is_cut_off(error: Exception) -> bool:

@@ -5,7 +5,6 @@ change notices, memory maps, or appends of others being atomic, which network fi
 """
 
 import contextlib
-import json
 import math
 import os
 import re
@@ -14,35 +13,23 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO, Final, NamedTuple
+from typing import BinaryIO, Final
 from weakref import WeakSet
 
 from mlotel import _guard
-from mlotel.export import _claims
+from mlotel.export import _claims, _progress
 from mlotel.export._claims import InUseError
+from mlotel.export._progress import Aside, Place, Progress
 from mlotel.export.spool import FILE_NAME, PROGRESS_SUFFIX
 from mlotel.types import Signal
 
-_NEW: Final = ".new"
 _SYNC_EVERY_S: Final = 1.0
 _BESIDE: Final = re.compile(r"(?P<file>.+\.jsonl)(\.sent(\.new)?|\.claim-.+)")
 _SIGNALS: Final[tuple[Signal, ...]] = ("traces", "metrics", "logs")
 
 
-_remembered: dict[Path, dict[Signal, "Place"]] = {}
+_remembered: dict[Path, Progress] = {}
 """What could not be written down, of the whole process: a folder is looked through by one outbox after the other."""
-
-
-class Place(NamedTuple):
-    """How far the records of one signal in a file are done with: delivered, or counted as lost.
-
-    Attributes:
-        offset: Bytes of the file.
-        records: Records of the line at ``offset``: a request that is too large is sent in parts.
-    """
-
-    offset: int = 0
-    records: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,45 +127,55 @@ class Outbox:
             raise
         return Held(self, found, descriptor, claim)
 
-    def places(self, path: Path) -> dict[Signal, Place]:
-        """How far the records of each signal in ``path`` are done with; signals at the start are left out."""
-        noted = _read_places(_beside(path, PROGRESS_SUFFIX))  # somebody else may have come further than we remember
-        for signal, place in _remembered.get(path.absolute(), {}).items():
-            noted[signal] = max(place, noted.get(signal, Place()))
-        return noted
+    def progress(self, path: Path) -> Progress:
+        """How far ``path`` is done with."""
+        noted = _progress.read(_beside(path, PROGRESS_SUFFIX))  # somebody else may have come further than we remember
+        remembered = _remembered.get(path.absolute())
+        return noted if remembered is None else noted.with_memory(remembered)
 
-    def note(self, path: Path, places: Mapping[Signal, Place], *, is_synced: bool = True) -> None:
+    def note(self, path: Path, progress: Progress, *, is_synced: bool = True) -> None:
         """Write down how far a file has been sent, or remember it where that cannot be done.
 
         Args:
             path: The file.
-            places: How far each signal is done with.
+            progress: How far it is done with.
             is_synced: Whether that is to outlast the machine's going down, too, and not only the process's.
         """
         try:
-            _write_places(_beside(path, PROGRESS_SUFFIX), places, is_synced=is_synced)
+            _progress.write(_beside(path, PROGRESS_SUFFIX), progress, is_synced=is_synced)
         except OSError as error:
-            self._remember(path, places, error)
+            self._remember(path, progress, error)
         else:
             _remembered.pop(path.absolute(), None)
 
-    def remove(self, path: Path, places: Mapping[Signal, Place]) -> None:
-        """Remove a file that has been sent, or remember that it has been."""
+    def remove(self, path: Path, progress: Progress, *, host: str) -> None:
+        """Remove a file that has been sent, or remember that it has been.
+
+        Args:
+            path: The file.
+            progress: All of it.
+            host: Where it was written. If not here, its mark stays for a while: should its writer be alive, that is
+                where it sees that the file was sent, and not lost.
+        """
+        mark = _beside(path, PROGRESS_SUFFIX)
+        if host != _claims.host_name():
+            with contextlib.suppress(OSError):
+                _progress.write(mark, progress, is_synced=False)
         try:
             path.unlink()
         except FileNotFoundError:
             pass
         except OSError as error:
-            self.note(path, places)
-            self._remember(path, places, error)
+            self.note(path, progress)
+            self._remember(path, progress, error)
             return
-        _claims.remove(
-            _beside(path, PROGRESS_SUFFIX)
-        )  # after the file: a mark alone is harmless, a file alone is sent again
+        # After the file: a mark alone is harmless, a file alone is sent again.
+        if host == _claims.host_name():
+            _claims.remove(mark)
         _remembered.pop(path.absolute(), None)
 
-    def _remember(self, path: Path, places: Mapping[Signal, Place], error: OSError) -> None:
-        _remembered[path.absolute()] = dict(places)
+    def _remember(self, path: Path, progress: Progress, error: OSError) -> None:
+        _remembered[path.absolute()] = progress.copy()
         _guard.say_once(
             ("sent", str(self.folder)),
             "mlotel cannot note in %s what it has delivered (%s). It remembers until the process ends; the next one "
@@ -191,8 +188,7 @@ class Outbox:
         """Whether there is nothing left to do. A pending file still has to be removed, unless that did not work."""
         if found.is_pending and found.path.absolute() not in _remembered:
             return False
-        places = self.places(found.path)
-        return all(places.get(signal, Place()).offset >= max(found.size, 1) for signal in _SIGNALS)
+        return self.progress(found.path).is_all(found.size)
 
     def _is_shared(self) -> bool:
         """Whether other machines may see the folder, without seeing our locks."""
@@ -216,8 +212,9 @@ class Held:
         self._descriptor: int | None = descriptor
         _held.add(self)
         self.is_pending = found.is_pending
+        self._host = found.host
         self._outbox = outbox
-        self._places = outbox.places(found.path)
+        self._progress = outbox.progress(found.path).checked(self.file, self.size)
         self._claim = claim
         self._synced_at = -math.inf
 
@@ -235,19 +232,49 @@ class Held:
         assert self._descriptor is not None
         return os.fstat(self._descriptor).st_size
 
+    @property
+    def has_aside(self) -> bool:
+        """Whether lines were passed over that are not done with."""
+        return bool(self._progress.aside)
+
     def place(self, signal: Signal) -> Place:
         """How far the records of ``signal`` are done with."""
-        return self._places.get(signal, Place())
+        return self._progress.places.get(signal, Place())
+
+    def aside(self, signal: Signal) -> list[Aside]:
+        """Lines before that place that are not done with."""
+        return list(self._progress.aside.get(signal, ()))
 
     def advance(self, places: Mapping[Signal, Place]) -> None:
         """Note that records up to ``places`` are done with: on disk, or in memory where it must be."""
+        self._move(places)
+        self._note()
+
+    def set_aside(self, signal: Signal, line: Aside, end: int) -> None:
+        """Note that the line that ends at ``end`` is passed over, or how far it has come since it was."""
+        others = [known for known in self.aside(signal) if known.offset != line.offset]
+        self._progress.aside[signal] = sorted([*others, line])
+        self._move({signal: Place(end)})
+        self._note()
+
+    def take_back(self, signal: Signal, offset: int) -> None:
+        """Note that the line at ``offset``, which was set aside, is done with."""
+        left = [known for known in self.aside(signal) if known.offset != offset]
+        if left:
+            self._progress.aside[signal] = left
+        else:
+            self._progress.aside.pop(signal, None)
+        self._note()
+
+    def _move(self, places: Mapping[Signal, Place]) -> None:
         for signal, place in places.items():
-            self._places[signal] = max(place, self.place(signal))
+            self._progress.places[signal] = max(place, self.place(signal))
+
+    def _note(self) -> None:
         now = time.monotonic()
-        is_synced = (
-            now - self._synced_at >= _SYNC_EVERY_S
-        )  # waiting for the disk after each line takes longer than sending
-        self._outbox.note(self.path, self._places, is_synced=is_synced)
+        # Waiting for the disk after each line takes longer than sending.
+        is_synced = now - self._synced_at >= _SYNC_EVERY_S
+        self._outbox.note(self.path, self._progress, is_synced=is_synced)
         if is_synced:
             self._synced_at = now
         if self._claim is not None:
@@ -255,17 +282,17 @@ class Held:
                 os.utime(self._claim)  # whoever wonders sees that its owner lives
 
     def finish(self, but: Collection[Signal] = ()) -> None:
-        """Nothing is left to send: a pending file is removed, of a local recording it is noted.
+        """Nothing is left to send but what was set aside: a pending file is removed, of a local recording it is noted.
 
         Args:
             but: Signals of which something may be left.
         """
         size = self.size
         places = {signal: Place(size) for signal in _SIGNALS if signal not in but}
-        if self.is_pending and not but:
+        if self.is_pending and not but and not self.has_aside:
             if os.name == "nt":  # where an open file cannot be removed; the claim still holds
                 self._let_go()
-            self._outbox.remove(self.path, places)
+            self._outbox.remove(self.path, Progress(places), host=self._host)
         elif any(self.place(signal) < place for signal, place in places.items()):
             self.advance(places)
 
@@ -309,9 +336,34 @@ def _beside(path: Path, suffix: str) -> Path:
 
 
 def _remove_if_alone(mark: Path, file: Path) -> None:
-    """Remove what stands beside a file that is gone. Asked anew: the list of a folder may be older than the file."""
-    if not os.path.lexists(file):
-        _claims.remove(mark)
+    """Remove what stands beside a file that is gone. Asked anew: the list of a folder may be older than the file.
+
+    A mark stays for an hour, for a writer that lives on another machine, or in another container.
+    """
+    if os.path.lexists(file):
+        return
+    with contextlib.suppress(OSError):
+        if not mark.name.endswith(PROGRESS_SUFFIX) or not _is_for_its_writer(file.name, os.lstat(mark)):
+            mark.unlink()
+
+
+def _is_for_its_writer(name: str, facts: os.stat_result) -> bool:
+    match = FILE_NAME.fullmatch(name)
+    if match is None or not match["pending"]:
+        return False
+    if match["host"] != _claims.host_name():
+        return _claims.has_changed(facts)
+    is_ours = int(match["pid"]) == os.getpid()
+    return is_ours or _claims.is_kept(match["host"], int(match["pid"]), match["start"])
+
+
+def was_sent(path: Path) -> bool:
+    """Whether a pending file that is gone was sent by somebody elsewhere; the mark that says so goes, too."""
+    mark = _beside(path, PROGRESS_SUFFIX)
+    if os.path.lexists(path) or not os.path.lexists(mark):
+        return False
+    _claims.remove(mark)
+    return True
 
 
 def _open(path: Path) -> int:
@@ -321,37 +373,3 @@ def _open(path: Path) -> int:
         raise
     except OSError:
         return os.open(path, _claims.flags(os.O_RDONLY))
-
-
-def _read_places(path: Path) -> dict[Signal, Place]:
-    try:
-        found: Any = json.loads(_claims.read_small(path))
-        return {signal: Place(*map(int, found[signal][:2])) for signal in _SIGNALS if signal in found}
-    except (OSError, ValueError, TypeError, KeyError, RecursionError):
-        return {}  # no mark, or none of ours: the file counts as not sent, which loses nothing
-
-
-def _write_places(path: Path, places: Mapping[Signal, Place], *, is_synced: bool) -> None:
-    """Replace the mark as a whole. Only who holds the file does so, hence one name for the new one is enough."""
-    new = _beside(path, _NEW)
-    text = json.dumps({signal: list(place) for signal, place in places.items()}, separators=(",", ":"))
-    try:
-        descriptor = _create(new)
-    except FileExistsError:  # left by a process that was killed
-        _claims.remove(new)
-        descriptor = _create(new)
-    try:
-        try:
-            os.write(descriptor, text.encode() + b"\n")
-            if is_synced:
-                os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-        new.replace(path)
-    except OSError:
-        _claims.remove(new)
-        raise
-
-
-def _create(path: Path) -> int:
-    return os.open(path, _claims.flags(os.O_WRONLY | os.O_CREAT | os.O_EXCL), 0o600)

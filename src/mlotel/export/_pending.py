@@ -12,6 +12,7 @@ from opentelemetry.sdk.metrics.export import (
 )
 
 from mlotel.export._ledger import Ledger
+from mlotel.export._outbox import was_sent
 from mlotel.export._outcome import Outcome, Reason
 from mlotel.export._records import Point, encode, flat, together
 from mlotel.export.spool import SpoolTarget, SpoolWriter
@@ -87,6 +88,10 @@ class Pending:
         if self._latest is not None:
             self._latest.forget()
 
+    def pass_over(self, file: Path) -> None:
+        """Take note that what is left of ``file`` will take long: later files do not wait for it."""
+        self._ended.discard(file)
+
     def delivered(self, file: Path, records: int) -> None:
         """Take note that records of ``file`` arrived."""
         if any(writer.settle(file, self.signal, records) for writer in self._writers):
@@ -98,10 +103,15 @@ class Pending:
         self._ledger.drop(self.signal, records, reason, origin="disk" if is_ours else "others")
 
     def check(self) -> None:
-        """Count what somebody has removed from the disk."""
+        """Count what somebody has removed from the disk, or sent from another machine."""
         for writer in self._writers:
             for held in writer.missing():
                 self._ledger.drop(self.signal, held.get(self.signal, 0), "evicted", origin="disk")
+            for file, held in writer.gone().items():
+                if was_sent(file):
+                    self._ledger.replay(self.signal, held.get(self.signal, 0))
+                else:
+                    self._ledger.drop(self.signal, held.get(self.signal, 0), "evicted", origin="disk")
 
     def close(self) -> None:
         """Close the files; the next process delivers them."""

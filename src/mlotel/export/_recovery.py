@@ -64,6 +64,8 @@ class Recovery:
         self._starting = threading.Lock()
         self._senders: dict[Signal, Sender] = {}
         self._behind: set[Signal] = set()  # signals of which earlier processes left records that could not be sent
+        self._taken_before: dict[Signal, int] = {}  # by the endpoint, when replay failed last
+        self._is_proof: dict[Signal, bool] = {}
         self._delivered_in_pass = 0
         self._rest_s = _FIRST_REST_S
         self._next_pass_at = 0.0
@@ -164,6 +166,7 @@ class Recovery:
         for lane in lanes.values():
             lane.pending.rotate()
         self._delivered_in_pass = 0
+        behind: set[Signal] = set()
         is_over = self._stop
         if deadline is None:
             is_over = self._is_gentle_over
@@ -180,9 +183,15 @@ class Recovery:
                 on_dropped=self._dropped,
                 is_open=lambda path: any(lane.pending.is_open(path) for lane in self._lanes.values()),
                 share=GENTLE if deadline is None else 1.0,
+                proves=lambda signal: self._is_proof.get(signal, False),
             )
             replayer.run(deadline, is_over)
-            self._behind = (self._behind - lanes.keys()) | replayer.answers.keys()
+            behind |= replayer.answers.keys()
+            for path, signals in replayer.aside.items():
+                behind |= signals
+                for lane in lanes.values():
+                    lane.pending.pass_over(path)
+        self._behind = (self._behind - lanes.keys()) | behind
         self._rest_s = _FIRST_REST_S if self._delivered_in_pass else min(_LONGEST_REST_S, self._rest_s * 2)
         self._next_pass_at = time.monotonic() + self._rest_s
 
@@ -193,8 +202,15 @@ class Recovery:
             if signal not in self._senders:
                 self._senders[signal] = lane.open()
             answer = self._senders[signal].send(body, lane.timeout_s)
-            if self._stop.is_set() and answer.verdict == "later":
-                lane.breaker.withdraw()  # we gave it up ourselves
+            is_failure = answer.verdict in ("later", "misconfigured")
+            if is_failure:
+                self._is_proof[signal] = lane.breaker.taken != self._taken_before.get(signal, 0)
+                self._taken_before[signal] = lane.breaker.taken
+            if answer.verdict == "later" and (
+                self._stop.is_set()  # we gave it up ourselves
+                or (self._is_proof[signal] and answer.retry_after_s is None)  # it takes others: see Replayer
+            ):
+                lane.breaker.withdraw()
             else:
                 lane.breaker.report(answer)
             return answer

@@ -23,7 +23,7 @@ def secrets_of(endpoint: str, headers: Mapping[str, str]) -> set[str]:
         found |= _forms(text)
     for value in headers.values():
         found |= _forms(value)
-        scheme, _, token = value.strip().partition(" ")
+        scheme, _, token = unquote(value).strip().partition(" ")
         if scheme.isalpha():  # "Bearer abc": what is behind the word is the secret
             found |= _forms(token)
     return found - {""}

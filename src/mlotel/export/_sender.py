@@ -26,6 +26,7 @@ class Answer:
         message: What the receiver said, as it said it; empty where it said nothing.
         retry_after_s: Seconds that the receiver asks to be left alone for.
         cause: What went wrong, in words for people, and the remedy; None for what was accepted whole.
+        is_suspicious: Whether the receiver may have failed on these very records: it said so, and not that it is busy.
         date: The ``Date`` header of the answer, where there was one: tells how far two clocks are apart.
     """
 
@@ -34,6 +35,7 @@ class Answer:
     message: str = ""
     retry_after_s: float | None = None
     cause: Cause | None = None
+    is_suspicious: bool = False
     date: str | None = None
 
 

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from mlotel import _guard
-from mlotel.export._folders import is_in_use, lock, prepare, state_folder, sync_folder
+from mlotel.export import _claims
+from mlotel.export._folders import lock, prepare, state_folder, sync_folder
 from mlotel.export._ledger import Ledger
 from mlotel.export._outcome import Outcome, Reason
 from mlotel.export._records import count, encode
@@ -34,6 +35,7 @@ FILE_NAME = re.compile(
 PROGRESS_SUFFIX = ".sent"
 """Added to a file's name: how much of it has been delivered. It goes when the file goes."""
 
+_TRIES = 5
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
@@ -81,6 +83,7 @@ class SpoolWriter:
         max_file_bytes: int | None = None,
     ) -> None:
         self._folder = folder
+        self._is_pending = pending
         self._suffix = ".pending.jsonl" if pending else ".jsonl"
         self._is_synced = is_synced
         self._max_total_bytes = max_total_bytes
@@ -96,7 +99,7 @@ class SpoolWriter:
         self._part = 0
         self._descriptor: int | None = None
         self._size = 0
-        self._checked_size = 0
+        self._check_at = 0
         self._file: Path | None = None
         self._held: dict[Path, dict[Signal, int]] = {}  # what the parts of this process hold, for when one is removed
 
@@ -129,9 +132,8 @@ class SpoolWriter:
             if self._descriptor is None or (self._size and self._size + len(line) > self._max_file_bytes):
                 self._close_part()
                 removed += self._next_part(len(line))
-            elif self._size >= self._checked_size + self._max_file_bytes // 4:  # others write in the folder too
+            elif self._size + len(line) > self._check_at:  # others write in the folder too
                 removed += self._make_room(self._folder, len(line))
-                self._checked_size = self._size
             self._keep(line, records)
             return removed
 
@@ -151,7 +153,7 @@ class SpoolWriter:
         """
         with self._lock:
             removed = self._missing()
-            before, file, size = self._descriptor, self._file, self._size
+            before, file, size, check_at = self._descriptor, self._file, self._size, self._check_at
             try:
                 removed += self._next_part(len(line))
                 try:
@@ -160,7 +162,7 @@ class SpoolWriter:
                     self._close_part()
                     raise
             except (OSError, SpoolFullError):
-                self._descriptor, self._file, self._size = before, file, size
+                self._descriptor, self._file, self._size, self._check_at = before, file, size, check_at
                 raise
             if before is not None and file is not None:
                 file.unlink(missing_ok=True)  # before its lock goes, or somebody might deliver it
@@ -198,6 +200,15 @@ class SpoolWriter:
             if not any(held.values()) and file != self._file:
                 del self._held[file]
             return True
+
+    def gone(self) -> dict[Path, Mapping[Signal, int]]:
+        """What was in parts that waited for an endpoint, were ended, and are not there any more.
+
+        Asked of a part that is neither being delivered by this process nor open: its records are counted nowhere else.
+        """
+        with self._lock:
+            files = [file for file in self._held if file != self._file or self._descriptor is None]
+            return {file: self._held.pop(file) for file in files if self._is_pending and not os.path.lexists(file)}
 
     def missing(self) -> list[Mapping[Signal, int]]:
         """What was in parts that somebody removed: records that are on no disk any more."""
@@ -253,13 +264,13 @@ class SpoolWriter:
             raise
 
     def _missing(self) -> list[Mapping[Signal, int]]:
-        """What parts held that are gone. One that waited for an endpoint, and was ended, others may have delivered."""
+        """What parts held that somebody removed. Of those that waited for an endpoint some may have been sent."""
         gone = []
         if self._descriptor is not None and os.fstat(self._descriptor).st_nlink == 0:
             assert self._file is not None
             gone.append(self._file)
             self._close_part()  # what is written into it would be on no disk
-        if not self._suffix.startswith(".pending"):
+        if not self._is_pending:
             gone += [file for file in self._held if file not in gone and not file.exists()]
         return [held for file in gone if (held := self._held.pop(file, None)) is not None]
 
@@ -287,13 +298,20 @@ class SpoolWriter:
 
     def _start_part(self, folder: Path, coming: int) -> list[Mapping[Signal, int]]:
         prepare(folder)
+        self._size = 0
         removed = self._make_room(folder, coming)
-        self._part += 1
-        file = folder / f"{self._stem}.{self._part:03d}{self._suffix}"
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0)
-        self._descriptor = os.open(file, flags, 0o600)
-        self._file, self._size, self._checked_size = file, 0, 0
-        lock(self._descriptor)
+        for _ in range(_TRIES):
+            self._part += 1
+            file = folder / f"{self._stem}.{self._part:03d}{self._suffix}"
+            descriptor = os.open(file, flags, 0o600)
+            lock(descriptor)
+            if os.fstat(descriptor).st_nlink:  # else somebody made room, between its making and its locking
+                break
+            os.close(descriptor)
+        else:
+            raise FileNotFoundError(errno.ENOENT, "new files are removed at once")
+        self._descriptor, self._file = descriptor, file
         if self._is_synced:
             sync_folder(folder)
         return removed
@@ -304,40 +322,52 @@ class SpoolWriter:
             self._descriptor = None
 
     def _make_room(self, folder: Path, coming: int) -> list[Mapping[Signal, int]]:
-        """Remove the oldest files until a whole part fits below the limit."""
+        """Remove the oldest files until a whole part fits below the limit, and say when to look again.
+
+        Living processes share that room: each looks again when it has used up its share.
+        """
         files = []
+        writers = {(_claims.host_name(), self._pid)}
         for entry in os.scandir(folder):
-            if FILE_NAME.match(entry.name) and entry.is_file(follow_symlinks=False):
-                found = entry.stat(follow_symlinks=False)
-                files.append((found.st_mtime_ns, Path(entry.path), found.st_size))
-        total = sum(size for _, _, size in files)
+            match = FILE_NAME.fullmatch(entry.name)
+            if match is not None and entry.is_file(follow_symlinks=False):
+                try:
+                    found = entry.stat(follow_symlinks=False)
+                except FileNotFoundError:  # sent and removed since the folder was listed
+                    continue
+                writer = match["host"], int(match["pid"])
+                files.append((found.st_mtime_ns, Path(entry.path), found.st_size, writer))
+                writers.add(writer)
+        total = sum(size for _, _, size, _ in files)
         allowed = self._max_total_bytes - max(self._max_file_bytes, coming)
         removed: list[Mapping[Signal, int]] = []
         number = 0
-        for _, file, size in sorted(files):
+        for _, file, size, writer in sorted(files):
             if total <= allowed:
                 break
-            if is_in_use(file):
+            if not _claims.remove_unless_in_use(file, *writer, self._is_writing):
                 continue
-            try:
-                file.unlink(missing_ok=True)
-            except OSError:  # somebody else's, in a folder that is shared
-                continue
-            file.with_name(file.name + PROGRESS_SUFFIX).unlink(missing_ok=True)
+            _claims.remove(file.with_name(file.name + PROGRESS_SUFFIX))
             total -= size
             number += 1
             removed.append(self._held.pop(file, {}))
         if number:
             _guard.say_once(
                 ("spool room", str(folder)),
-                "The spool folder %s reached its limit of %d MB: the oldest files are removed to make room. Deliver or "
+                "The spool folder %s reached its limit of %g MB: the oldest files are removed to make room. Deliver or "
                 "move them earlier, or configure(endpoint=…).",
                 folder,
-                self._max_total_bytes // 1_000_000,
+                self._max_total_bytes / 1_000_000,
             )
         if total + coming > self._max_total_bytes:
             raise SpoolFullError(f"{folder} holds {total} bytes, and every file in it is being written")
+        living = sum(writer == (_claims.host_name(), self._pid) or _claims.is_there(*writer) for writer in writers)
+        self._check_at = self._size + max(coming, self._max_file_bytes // max(4, 2 * living))
         return removed
+
+    def _is_writing(self, file: Path) -> bool:
+        """Whether this process may be writing ``file``; asked only where the file system has no locks."""
+        return file == self._file or file not in self._held
 
 
 class SpoolTarget:

@@ -83,7 +83,8 @@ def instrument(*names: str) -> None:
 
     Args:
         *names: Libraries by import name (``"pandas"``), or ``"io"``: reading and writing of files by all libraries that
-            are supported and installed. No name: everything supported that is installed, which may be nothing.
+            are supported and installed. No name: everything supported that is installed, which may be nothing;
+            then ``OTEL_PYTHON_DISABLED_INSTRUMENTATIONS`` is heeded.
 
     Raises:
         NotFoundError: If a name is unknown, or a library is absent or too old.
@@ -99,7 +100,7 @@ def instrument(*names: str) -> None:
         ['write model.pkl', 'component save']
         >>> mlotel.uninstrument("pickle")
     """
-    install(resolve(names) if names else _present(_plugins.names(FOLDER)))
+    install(resolve(names) if names else found())
 
 
 def uninstrument(*names: str) -> None:
@@ -117,6 +118,19 @@ def uninstrument(*names: str) -> None:
         >>> mlotel.uninstrument()
     """
     remove([plugin for name in names for plugin in _expand(name, "uninstrument() got ")] if names else list(_installed))
+
+
+def found() -> list[str]:
+    """Every library that is supported and installed, less those that ``OTEL_PYTHON_DISABLED_INSTRUMENTATIONS`` names."""
+    listed = os.environ.get("OTEL_PYTHON_DISABLED_INSTRUMENTATIONS", "").split(",")
+    off = {name.strip() for name in listed}
+    off |= {library for group in off & GROUPS.keys() for library in GROUPS[group]}
+    return [] if "*" in off else _present(name for name in _plugins.names(FOLDER) if name not in off)
+
+
+def present(name: str) -> list[str]:
+    """The libraries that a name of ``known()`` means, as far as they are installed and recent enough."""
+    return _present(_expand(name, "instrument() got "))
 
 
 def known() -> list[str]:

@@ -20,7 +20,7 @@ from typing import Any, TypeAlias
 from mlotel._guard import guard
 from mlotel.instrumentation._imports import when_imported
 
-__all__ = ["Patch", "Wrapper"]
+__all__ = ["Patch", "Wrapper", "passed_over"]
 
 Wrapper: TypeAlias = Callable[[Callable[..., Any], tuple[Any, ...], dict[str, Any]], Any]
 """Called instead of a function, with the function and its arguments, ``self`` among them; returns the result."""
@@ -134,7 +134,7 @@ class Patch:
             if not self._switch.is_on or (id(owner), name) in self._sites:
                 return
             raw = _below(_look_up(owner, name))
-            _passed_over(wrapper)
+            passed_over(wrapper)
             replacement = _stand_in(raw, wrapper, self._switch, _home(owner), name)
             sites = [_Site(owner, name, raw, replacement)]
             if everywhere:
@@ -277,7 +277,7 @@ def _function(wrapped: Callable[..., Any], wrapper: Wrapper, switch: _Switch) ->
             return wrapper(wrapped, args, kwargs)
         return wrapped(*args, **kwargs)
 
-    _passed_over(replacement)
+    passed_over(replacement)
     return replacement
 
 
@@ -333,13 +333,13 @@ class _StandIn:
         return self
 
 
-def _passed_over(function: Callable[..., Any]) -> None:
+def passed_over(function: Callable[..., Any]) -> None:
     """Have the frames of ``function`` count as none when a warning looks for its line."""
-    if isinstance(function, FunctionType):
+    if isinstance(function, FunctionType) and function.__code__.co_filename != _PASSED_OVER:
         function.__code__ = function.__code__.replace(co_filename=_PASSED_OVER)
 
 
-_passed_over(_StandIn.__call__)
+passed_over(_StandIn.__call__)
 
 
 def _home(owner: Any) -> str:

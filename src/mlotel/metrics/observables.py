@@ -2,7 +2,8 @@
 
 The SDK drops the callback of a second observable instrument of the same name without a word. So each instrument is
 made once a meter, and its callback asks every source that is attached. One budget of attribute sets a metric is shared
-by all sources; what is beyond it, the SDK would fold into one series without a name, is left out and counted.
+by all sources: what is beyond it, and would be folded into one series without a name by the SDK, is left out and
+counted. A set keeps its place when its source has gone, since the SDK never forgets one either.
 """
 
 import os
@@ -33,7 +34,7 @@ BUDGET = 1800
 MOST_GROUPS = 200
 """Groups of one metric that one source may have."""
 
-_MOST_CLOSED = 20_000
+_MOST_ENDED = 20_000
 _Key: TypeAlias = tuple[tuple[str, str], ...]
 
 
@@ -55,47 +56,72 @@ class Source(Protocol):
         """Points of one metric. Counters count from the beginning; the order is that in which groups may stay."""
 
 
-_sources: tuple[Source, ...] = ()
+_Ended: TypeAlias = Mapping[str, Mapping[_Key, float]]
+
+# Sources and what counters of those that have left came to: exchanged together, so that no collection that is under
+# way counts a source twice or not at all.
+_state: tuple[tuple[Source, ...], _Ended] = ((), {})
 _lock = threading.Lock()
 _made: "WeakKeyDictionary[Meter, set[str]]" = WeakKeyDictionary()
 _waiting_meter: Meter | None = None
-_closed: dict[str, dict[_Key, float]] = {}
+_admitted: dict[str, set[_Key]] = {}
 
 
 def attach(source: Source) -> None:
     """Ask ``source`` at every collection from now on."""
-    global _sources
+    global _state
     with _lock:
-        _sources = (*_sources, source)
+        sources, ended = _state
+        _state = (*sources, source), ended
     _make()
 
 
 def detach(source: Source) -> None:
     """Ask ``source`` no more. Its counters go on where they ended when another source has the same series."""
-    global _sources
+    global _state
     with _lock:
-        if source not in _sources:
+        sources, ended = _state
+        if source not in sources:
             return
-        _sources = tuple(known for known in _sources if known is not source)
+        added = {name: dict(values) for name, values in ended.items()}
         for spec in source.specs:
             if spec.instrument == "counter":
-                ended = _closed.setdefault(spec.name, {})
+                of_spec = added.setdefault(spec.name, {})
                 for group in source.groups(spec):
                     for attributes, value in group:
-                        ended[_key(attributes)] = ended.get(_key(attributes), 0) + value
-                while len(ended) > _MOST_CLOSED:
-                    del ended[next(iter(ended))]
+                        key = _key(attributes)
+                        of_spec[key] = of_spec.get(key, 0) + value
+                while len(of_spec) > _MOST_ENDED:
+                    del of_spec[next(iter(of_spec))]
+        _state = tuple(known for known in sources if known is not source), added
+
+
+def attached() -> tuple[Source, ...]:
+    """Sources that are asked, in the order in which they came."""
+    return _state[0]
+
+
+def _other_providers() -> None:
+    _forget_ended()  # sums begin anew there, and sets are counted anew
+    _admitted.clear()
+    _make()
+
+
+def _forget_ended() -> None:
+    global _state
+    with _lock:
+        _state = _state[0], {}
 
 
 def _make() -> None:
     """Make the instruments that are missing on the meter in use, or on the API's stand-in for the one to come."""
-    if not _sources or _settings.is_disabled():
+    if not attached() or _settings.is_disabled():
         return
     with guard("create instruments"):
         meter = _meter()
         with _lock:
             known = _made.setdefault(meter, set())
-            missing = [spec for source in _sources for spec in source.specs if spec.name not in known]
+            missing = [spec for source in attached() for spec in source.specs if spec.name not in known]
             known |= {spec.name for spec in missing}
         owner = _providers.replacing_meter_provider()
         for spec in dict.fromkeys(missing):  # without the lock: a collection may be waiting for it
@@ -115,10 +141,8 @@ def _meter() -> Meter:
 
 def _callback(spec: MetricSpec, owner: MeterProvider | None) -> CallbackT:
     def observe(options: CallbackOptions) -> Iterable[Observation]:
-        if (
-            _providers.replacing_meter_provider() is not owner
-        ):  # in a test, say, of which the global provider hears nothing
-            return []
+        if _providers.replacing_meter_provider() is not owner:
+            return []  # replaced for now, by a test say, of which this one hears nothing
         with guard("observe metrics"):
             return _observe(spec)
         return []
@@ -128,24 +152,27 @@ def _callback(spec: MetricSpec, owner: MeterProvider | None) -> CallbackT:
 
 def _observe(spec: MetricSpec) -> list[Observation]:
     found: dict[_Key, tuple[Mapping[str, str], float]] = {}
+    admitted = _admitted.setdefault(spec.name, set())
     left_out = 0
-    for source in _sources:
+    for source in attached():
+        if spec is source.specs[0]:
+            with guard("begin a collection"):
+                source.begin()
+    sources, ended = _state
+    for source in sources:
         if spec not in source.specs:
             continue
-        if spec is source.specs[0]:
-            source.begin()
-        lost, is_full = 0, False
-        for place, group in enumerate(source.groups(spec)):
+        lost = 0
+        for place, group in enumerate(_groups(source, spec)):
             keys = [_key(attributes) for attributes, _ in group]
-            fresh = sum(key not in found for key in keys)
-            # Once full, always full: what comes later must not come and go with what stands before it.
-            is_full = is_full or place >= MOST_GROUPS or len(found) + fresh > BUDGET
-            if is_full:
+            fresh = sum(key not in admitted for key in keys)
+            if place >= MOST_GROUPS or (fresh and len(admitted) + fresh > BUDGET):
                 lost += len(group)
                 continue
+            admitted.update(keys)
             for key, (attributes, value) in zip(keys, group, strict=True):
                 if spec.instrument == "counter":
-                    value += found[key][1] if key in found else _closed.get(spec.name, {}).get(key, 0)
+                    value += found[key][1] if key in found else ended.get(spec.name, {}).get(key, 0)
                 found[key] = attributes, value
         if lost:
             _say(source, spec)
@@ -153,6 +180,12 @@ def _observe(spec: MetricSpec) -> list[Observation]:
     if left_out:
         add(specs.ML_TELEMETRY_DROPPED, left_out, _LOST)
     return [Observation(value, dict(attributes)) for attributes, value in found.values()]
+
+
+def _groups(source: Source, spec: MetricSpec) -> list[Group]:
+    with guard("ask for a metric"):
+        return list(source.groups(spec))
+    return []
 
 
 _LOST = {names.ML_TELEMETRY_SIGNAL: "metrics", names.ML_TELEMETRY_REASON: "cardinality"}
@@ -177,9 +210,9 @@ def _key(attributes: Mapping[str, str]) -> _Key:
 def _after_fork() -> None:
     global _lock
     _lock = threading.Lock()  # another thread may have held it when the process was copied
-    _closed.clear()  # the parent's to count
+    _forget_ended()  # the parent's to count
 
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
-_providers.on_change(_make)
+_providers.on_change(_other_providers)

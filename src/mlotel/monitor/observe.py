@@ -3,7 +3,7 @@
 import math
 import os
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Any
 from weakref import WeakSet
@@ -121,7 +121,7 @@ class Observation:
         # Several readers that collect one after another do not make windows of a few rows each.
         return undecided >= FEWEST_ROWS or not 0 <= passed_s < _PATIENCE_S
 
-    def groups(self, spec: MetricSpec) -> Iterable[Group]:
+    def groups(self, spec: MetricSpec) -> list[Group]:
         """Points of one metric. Called by ``metrics.observables``."""
         with self._lock:
             return list(self._standing.groups(spec, _clock.monotonic_ns()))

@@ -82,6 +82,24 @@ ML_CHECK_FAILURES: Final = MetricSpec(
     attributes=("ml.check.name", "ml.component.name"),
 )
 
+# Calls into machine-learning libraries
+ML_OPERATION_DURATION: Final = MetricSpec(
+    name="ml.operation.duration",
+    instrument="histogram",
+    unit="s",
+    brief="How long a call of an object of an instrumented library took.",
+    attributes=("ml.operation.name", "ml.component.name", "ml.system.name", "error.type"),
+    bounds=(0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60, 120, 300, 600, 1800, 3600),
+)
+ML_STEP_DURATION: Final = MetricSpec(
+    name="ml.step.duration",
+    instrument="histogram",
+    unit="s",
+    brief="How long a step took inside one call of the object that it is part of, all its calls added up.",
+    attributes=("ml.step.name", "ml.operation.name", "ml.component.name", "ml.system.name"),
+    bounds=(0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60, 120, 300, 600, 1800, 3600),
+)
+
 # Predictions
 ML_INFERENCE_DURATION: Final = MetricSpec(
     name="ml.inference.duration",

@@ -52,9 +52,12 @@ _MUST_HAVE: Final = {
 def kind_of(span: SpanRecord) -> str:
     """First word of a span's name when it is one of the kinds that make a run; empty for all other spans.
 
-    Others may call a span "read file" too, so an attribute of ours has to be there.
+    Others may call a span "read file" too, so an attribute of ours has to be there. A call into a library, ``fit
+    LogisticRegression``, is a component.
     """
     word = span.name.partition(" ")[0]
+    if word == span.attributes.get(names.ML_OPERATION_NAME) and names.ML_COMPONENT_NAME in span.attributes:
+        return COMPONENT
     return word if any(name in span.attributes for name in _MUST_HAVE.get(word, ())) else ""
 
 

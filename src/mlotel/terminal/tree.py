@@ -296,7 +296,7 @@ def _node(kind: str, span: SpanRecord) -> Node:
     stale = values.get(names.ML_COMPONENT_STALENESS, ())
     return Node(
         kind="pipeline" if is_pipeline else "component",
-        name=_text(values.get(names.ML_PIPELINE_NAME if is_pipeline else names.ML_COMPONENT_NAME)),
+        name=_text(values.get(names.ML_PIPELINE_NAME)) if is_pipeline else _component(span),
         trace_id=span.trace_id,
         span_id=span.span_id,
         parent_id=span.parent_id,
@@ -315,6 +315,11 @@ def _node(kind: str, span: SpanRecord) -> Node:
         },
         stale=[_text(reason) for reason in stale] if isinstance(stale, list | tuple) else [_text(stale)],
     )
+
+
+def _component(span: SpanRecord) -> str:
+    """Name of a component; of a call into a library, what was called and of what."""
+    return span.name if names.ML_OPERATION_NAME in span.attributes else _text(span.attributes.get(names.ML_COMPONENT_NAME))
 
 
 def _unfinished(record: SpanRecord | EventRecord, key: Key, start_ns: int, signs: _Signs, now_ns: int) -> Node:

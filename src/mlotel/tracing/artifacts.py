@@ -185,6 +185,9 @@ def record(
         links.append(lineage.link(origin.producer, "consumed"))
     elif earlier is not None and earlier.identity.id != identity.id:
         links.append(_link(earlier.span, "derived", earlier.identity.id))
+    elif role == "output" and path is not None:
+        holds = None if content is None or content.scope != "full" else lineage.memory.find(content.id)
+        links += [] if holds is None else [lineage.link(holds, "derived")]  # a model that was fitted, and is now saved
     elif role == "output" and path is None:
         with guard("ask a frame what it derives from"):
             derived = lineage.hint(value, identity.id)

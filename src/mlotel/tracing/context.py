@@ -15,7 +15,7 @@ from mlotel import _settings
 from mlotel._guard import guard
 from mlotel.errors import InvalidTypeError
 
-__all__ = ["carry", "environment", "parent_context"]
+__all__ = ["carry", "environment", "extract", "inject", "parent_context"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -27,14 +27,16 @@ _NAMES = ("traceparent", "tracestate", "baggage")
 _from_environment: tuple[str | None, Context] | None = None
 
 
-def _inject(ctx: Context) -> dict[str, str]:
+def inject(ctx: Context) -> dict[str, str]:
+    """Trace, span and baggage of ``ctx``, in words that another process understands."""
     headers: dict[str, str] = {}
     for propagator in _PROPAGATORS:
         propagator.inject(headers, context=ctx)
     return headers
 
 
-def _extract(headers: Mapping[str, str]) -> Context:
+def extract(headers: Mapping[str, str]) -> Context:
+    """The context that ``inject`` was given, as far as it goes from process to process."""
     ctx = Context()
     for propagator in _PROPAGATORS:
         ctx = propagator.extract(headers, context=ctx)
@@ -61,7 +63,7 @@ def environment(base: Mapping[str, str] | None = None) -> dict[str, str]:
         ctx = parent_context()
         for name in _NAMES:
             result.pop(name.upper(), None)
-        result.update({name.upper(): value for name, value in _inject(ctx).items()})
+        result.update({name.upper(): value for name, value in inject(ctx).items()})
     return result
 
 
@@ -89,7 +91,7 @@ def _inherited() -> Context:
     known, trace_parent = _from_environment, os.environ.get("TRACEPARENT")
     if known is None or known[0] != trace_parent:
         headers = {name: value for name in _NAMES if (value := os.environ.get(name.upper()))}
-        known = _from_environment = (trace_parent, _extract(headers) if headers else Context())
+        known = _from_environment = (trace_parent, extract(headers) if headers else Context())
     return known[1]
 
 
@@ -148,7 +150,7 @@ class _Carried:
             context.detach(token)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _arrive, (self._function, _inject(self._context), _settings.current.restore)
+        return _arrive, (self._function, inject(self._context), _settings.current.restore)
 
 
 def _arrive(
@@ -158,4 +160,4 @@ def _arrive(
     if restore is not None:
         with guard("set mlotel up in a worker process"):
             restore[0](restore[1])
-    return _Carried(function, _extract(headers))
+    return _Carried(function, extract(headers))

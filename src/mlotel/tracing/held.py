@@ -24,6 +24,7 @@ HOLD_S = 2.0
 """Longest wait for more about a file; a program that is killed loses no more."""
 
 MAX_HELD = 64
+_PATIENCE_S = 0.2
 Key: TypeAlias = tuple[Literal["read", "write"], str]
 
 waits: Callable[[], bool] = lambda: True  # noqa: E731 - a setting, which mlotel.testing replaces
@@ -163,6 +164,18 @@ class Holder:
     def forget(self) -> None:
         """Leave them to another process, which ends them."""
         self._held.clear()
+
+
+def end_all() -> None:
+    """End every span that is held, also those of components that are open: somebody flushes, and counts on it."""
+    if not _lock.acquire(timeout=_PATIENCE_S):  # a signal handler may have interrupted its holder
+        return
+    try:
+        holders = list(_holders)
+    finally:
+        _lock.release()
+    for holder in holders:
+        holder.end()
 
 
 _lock = threading.Lock()

@@ -1,0 +1,1 @@
+"""What the instrumentation of scikit-learn is made of."""

@@ -4,10 +4,10 @@ PYTHON ?= python3
 DEV := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format bench bench-drift bench-faults backends versions lowest pins generate develop clean
+.PHONY: help demo test check format bench bench-drift bench-drift-peers bench-faults backends versions lowest pins generate develop clean
 
 help:  ## show this list
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */|/' | awk -F'|' '{printf "  make %-12s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */|/' | awk -F'|' '{printf "  make %-17s %s\n", $$1, $$2}'
 
 demo:  ## run three programs on 336,776 flights and show what was recorded and who made what
 	@$(PYTHON) tools/environment.py .venv -c requirements/test.txt -e '.[demo]'
@@ -35,6 +35,9 @@ bench: develop  ## measure what mlotel costs, as ratios, beside what it may cost
 
 bench-drift: develop  ## measure drift detection: false alarms, delays, errors and cost, beside their bounds (ARGS=--quick)
 	@$(DEV)/python bench/drift.py $(ARGS)
+
+bench-drift-peers: develop  ## compare drift detection with other libraries, as far as they are installed (ARGS=--help)
+	@$(DEV)/python bench/drift_peers.py $(ARGS)
 
 bench-faults: develop  ## count what is lost under faults and at every end of a process, beside the SDK alone
 	@$(DEV)/python bench/faults.py $(ARGS)

@@ -19,6 +19,7 @@ pytest-markdown-docs and their like run blocks inside the process of the tests, 
 import json
 import os
 import re
+import shutil
 import socket
 import subprocess
 import sys
@@ -215,6 +216,9 @@ def play(page: Path, folder: Path, replaced: Mapping[str, str] | None = None) ->
     work, home = folder / "work", folder / "player"
     work.mkdir(parents=True)
     home.mkdir()
+    if any("examples/flights/" in step.code for step in steps if is_run(step)):
+        left = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(ROOT / "examples" / "flights", work / "examples" / "flights", ignore=left)
     there = dict(replaced or {})
     # A copy elsewhere: mlotel says which repository the running script lies in, and that would be this one.
     player = home / "notebook.py"

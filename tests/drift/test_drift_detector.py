@@ -412,3 +412,89 @@ def test_it_is_public():
     """Both classes are found where the documentation says."""
     assert mlotel.drift.Detector is Detector
     assert mlotel.Reference is Reference
+
+
+class Hostile:
+    """Raises at every look."""
+
+    __hash__ = None
+
+    def __getattr__(self, name):
+        raise RuntimeError(name)
+
+    def __len__(self):
+        raise RuntimeError
+
+    def __eq__(self, other):
+        raise RuntimeError
+
+    def __bool__(self):
+        raise RuntimeError
+
+
+@pytest.mark.parametrize("column", ["fare", "carrier"])
+def test_values_that_raise_cost_only_their_column(detector, column):
+    """A column of objects that raise whenever they are looked at is reported; the others of the table are counted."""
+    detector.update({**rows(600, 1), column: [Hostile()] * 600})
+    for _ in range(3):
+        detector.update({**{name: values[0] for name, values in rows(1, 2).items()}, column: Hostile()})
+    report = detector.check()
+
+    assert report["age"].rows == 603
+    assert report[column].rows == 0
+    assert report.schema == (SchemaChange("unreadable", column, "reading it raised RuntimeError", 603),)
+
+
+def test_a_row_may_hold_an_embedding():
+    """A dict with a number and a list is a row whose list is an embedding, and counts like the row as a list."""
+    rng = np.random.default_rng(5)
+    reference = Reference.fit({"age": rng.normal(size=1000), "vector": rng.normal(size=(1000, 4))})
+    dicts, lists = Detector(reference), Detector(reference)
+    for _ in range(10):
+        age, vector = float(rng.normal()), rng.normal(size=4).tolist()
+        dicts.update({"age": age, "vector": vector})
+        lists.update([age, vector])
+
+    assert dicts.state() == lists.state()
+    assert (dicts.check()["vector.norm"].rows, dicts.check().schema) == (10, ())
+
+
+def test_a_column_without_length_is_reported(detector):
+    """A number, or an array of no dimension, where a column should be is a change of the schema, and nothing raises."""
+    detector.update({**rows(600, 1), "age": np.array(1.0)})
+    [first, *_] = detector.check().schema
+
+    assert (first.what, first.rows) == ("type", 1)
+
+
+@pytest.mark.filterwarnings("error")
+def test_numbers_near_the_largest_are_counted():
+    """Columns of numbers whose sums and differences are infinite are fitted and counted in silence."""
+    rng = np.random.default_rng(6)
+    largest = np.finfo(float).max
+    values = {"wide": rng.choice([-largest, largest], 900) * rng.random(900), "one": np.full(900, largest)}
+    reference = Reference.fit(values)
+    detector = Detector(reference)
+    detector.update(values)
+    report = detector.check()
+
+    for name in values:
+        assert report[name].counts.tolist() == reference[name].counts.tolist()
+        assert report[name].rows == 900
+
+
+@pytest.mark.parametrize("calm_rows", [1, 10, 1000])
+@pytest.mark.parametrize("calm", [0, 1, 6, 50])
+def test_one_odd_window_raises_nothing_alone(calm, calm_rows):
+    """However few rows the windows before it had, one window of nothing but absurd rows is no alarm; two are."""
+    rng = np.random.default_rng((calm, calm_rows))
+    detector = Detector(Reference.fit(rng.normal(size=(20_000, 3))))
+    for _ in range(calm):
+        detector.update(rng.normal(size=(calm_rows, 3)))
+        assert detector.check().alarms == []
+    raised = []
+    for _ in range(3):
+        detector.update(np.c_[np.full(5000, np.nan), rng.normal(10, 1, 5000), np.full(5000, 0.3)])
+        raised.append(detector.check().alarms)
+
+    assert raised == [[], ["0", "1", "2"], ["0", "1", "2"]]

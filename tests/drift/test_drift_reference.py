@@ -3,6 +3,7 @@
 import hashlib
 import json
 import logging
+import pickle
 import re
 
 import numpy as np
@@ -451,3 +452,51 @@ def test_a_reference_that_is_read_links_to_where_it_was_written(capture):
     [written], [read] = capture.spans("write flights"), capture.spans("read flights")
 
     assert [link.context.span_id for link in read.links] == [written.context.span_id]
+
+
+MODELS = {
+    "written object": (lambda step, model, path: step.write(model), lambda model, path: model),
+    "read object": (lambda step, model, path: step.read(model), lambda model, path: model),
+    "written file": (lambda step, model, path: step.write(path, type="model"), lambda model, path: path),
+    "written after read": (
+        lambda step, model, path: (step.read(path, type="model"), step.write(model), step.read(path, type="model")),
+        lambda model, path: model,
+    ),
+}
+
+
+@pytest.mark.parametrize("how", MODELS)
+def test_writing_a_reference_tells_it_its_model(capture, tmp_path, how):
+    """Written in a component, it belongs to the model the component has written, else read; its own id is the same."""
+    from sklearn.tree import DecisionTreeRegressor
+
+    values = table(rows=200)
+    model = DecisionTreeRegressor(max_depth=2).fit(np.c_[values["age"]], values["stops"])
+    path = tmp_path / "model.bin"
+    path.write_bytes(pickle.dumps(model))
+    reference = Reference.fit(values)
+    before = artifacts.identify(reference)
+    with mlotel.component("train") as step:
+        step.write(reference, name="too early")
+        assert reference.model_id is None
+        MODELS[how][0](step, model, path)
+        step.write(reference)
+    again = Reference.load(reference.save(tmp_path / "reference.json"))
+
+    assert again.model_id == artifacts.identify(MODELS[how][1](model, path)).id
+    assert artifacts.identify(again) == before
+    Detector(again, model=path)  # which bytes a file has of the same model is not known here, so nothing is refused
+    Detector(again, model=model)
+
+
+def test_a_reference_keeps_the_model_it_was_given(capture):
+    """``model=`` is what counts, also where a component has written another model."""
+    given = "xxh3:" + "1" * 32
+    reference = Reference.fit(table(rows=200), model=given)
+    with mlotel.component("train") as step:
+        step.write(b"another one", name="tree", type="model")
+        step.write(reference)
+
+    assert reference.model_id == given
+    with pytest.raises(InvalidArgumentError, match="belongs to model xxh3:1111"):
+        Detector(reference, model="xxh3:" + "2" * 32)

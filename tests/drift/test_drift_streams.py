@@ -185,3 +185,50 @@ def test_labels_with_a_stream_are_refused():
     """Labels of a stream have no place but in its batches."""
     with pytest.raises(InvalidArgumentError, match="labels= with a stream"):
         Reference.fit(batches, labels=[1])
+
+
+@pytest.mark.parametrize(
+    ("batches", "message"),
+    [
+        (lambda: {"age": [1.0, 2.0]}, "a value of type dict. Return an iterator over tables"),
+        (lambda: pd.DataFrame({"age": [1.0, 2.0]}), "a value of type DataFrame. Return an iterator over tables"),
+        (lambda: 5, "a value of type int. Return an iterator over tables"),
+        (iter([{"age": 1.0}]), "'age' of a batch is one value of type float. Pass a list"),
+        ([pd.DataFrame({"age": [1.0, 2.0]})] * 2, r"X is a list of DataFrame\. .*iter"),
+    ],
+)
+def test_what_is_no_stream_is_refused_by_name(batches, message):
+    """A table in place of batches, single values in place of columns and lists of tables say what to pass instead."""
+    with pytest.raises(InvalidTypeError, match=message):
+        Reference.fit(batches)
+
+
+def test_axes_are_not_found_on_a_handful_of_vectors():
+    """A first batch of two embeddings would give one axis, and none of the others: it is refused."""
+    vectors = np.random.default_rng(0).normal(size=(400, 8))
+
+    with pytest.raises(InvalidArgumentError, match="'e' has 2 embeddings in the first batch"):
+        Reference.fit({"e": vectors[place : place + 2]} for place in range(0, 400, 2))
+
+
+def test_two_passes_and_one_agree_within_the_error_of_the_sketch():
+    """Counts below every edge of a stream that is read once are off by no more than the sketch allows for."""
+
+    def stream():
+        for seed in range(40):
+            rng = np.random.default_rng(seed)
+            yield {
+                "mixed": np.where(
+                    rng.random(20_000) < 0.3, np.round(rng.normal(size=20_000), 1), rng.gamma(2, size=20_000)
+                )
+            }
+
+    values = np.sort(np.concatenate([batch["mixed"] for batch in stream()]))
+    once, twice = Reference.fit(stream())["mixed"], Reference.fit(stream)["mixed"]
+
+    below = np.cumsum(once.counts[:-1])[:-1]
+    assert np.abs(below - values.searchsorted(once.edges)).max() <= 5 * 2**0.5 * len(values) / SIZE
+    bins = np.bincount(twice.edges.searchsorted(values, "right"), minlength=twice.edges.size + 1)
+    assert twice.counts[:-1].tolist() == bins.tolist()
+    assert once.counts.sum() == twice.counts.sum() == len(values)
+    assert once.uncertain > 0

@@ -515,3 +515,14 @@ def test_network_file_systems_are_known_by_their_kind():
     assert not _claims.is_far(Path("no/such/folder"))
     assert all(map(_claims._FAR.fullmatch, ("nfs", "nfs4", "cifs", "smb3", "fuse.sshfs", "ceph", "lustre")))
     assert not any(map(_claims._FAR.fullmatch, ("ext4", "xfs", "tmpfs", "overlay", "btrfs", "fuseblk", "apfs")))
+
+
+def test_an_empty_file_of_a_killed_process_is_removed(folder):
+    """Between making a file and its first line a process may be killed: nothing waits in it, and nobody for it."""
+    dead = spool_files.put(folder, [])
+    living = spool_files.put(folder, [], pid=os.getppid())
+
+    spool_files.Receiver().run(folder)
+
+    assert not dead.exists()
+    assert living.exists()

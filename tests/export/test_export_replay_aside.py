@@ -238,3 +238,18 @@ def test_over_http(http_sink, tmp_path):
     assert program.shown["flush"]["dropped"]["traces"] == 0
     assert [span["name"] for span in http_sink.spans()] == ["fine"] * 25
     assert [span["name"] for span in spooled(tmp_path / ".mlotel" / "spool")["traces"]] == ["poison"] * 5
+
+
+def test_who_asks_has_it_tried_at_once(folder):
+    """`mlotel flush` does not wait for the time of a line: somebody wants to know now, and once."""
+    spool_files.put(folder, lines(range(3)))
+    receiver = Picky(1)
+    receiver.run(folder, passes=2)
+    tried = receiver.tried.count(1)
+    receiver.run(folder, is_urgent=True)
+    assert receiver.tried.count(1) == tried + 1
+    receiver.odd.clear()
+    receiver.run(folder, is_urgent=True)
+
+    assert sorted(receiver.taken) == [0, 1, 2]
+    assert list(folder.iterdir()) == []

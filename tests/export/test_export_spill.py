@@ -11,9 +11,11 @@ import time
 import pytest
 from programs import wait_until
 from records import spooled
+from spool_files import Receiver
 from test_export_queue import Kept
 from test_export_spool import made_spans
 
+from mlotel.export import _claims
 from mlotel.export._ledger import Ledger
 from mlotel.export._outcome import Outcome
 from mlotel.export._pending import Pending
@@ -427,3 +429,28 @@ class Leaves:
         pass
 
     interrupt = close = restart = hurry
+
+
+def test_what_another_machine_delivered_is_exported_and_what_somebody_removed_is_lost(tmp_path, ledger, monkeypatch):
+    """A part that is gone was sent, where a mark says so; else its records are on no disk any more."""
+    pending = Pending("traces", tmp_path, ledger, is_synced=False, max_total_bytes=1_000_000)
+    for number in (3, 4):
+        ledger.write("traces", pending(made_spans(number)))
+        sent = pending.file
+        pending.rotate()
+        pending.pass_over(sent)
+        with monkeypatch.context() as elsewhere:
+            elsewhere.setattr(_claims.socket, "gethostname", lambda: "another-machine")
+            if number == 3:
+                Receiver().run(tmp_path)
+                assert not sent.exists()
+                Receiver().run(tmp_path)  # passes over what is not for it
+    pending.check()
+    assert sums(ledger, "traces") == (3, 4, 0)
+    assert not list(tmp_path.glob("*.sent"))
+
+    sent.unlink()
+    pending.check()
+    assert sums(ledger, "traces") == (3, 0, 4)
+    assert pending.is_empty()
+    pending.close()

@@ -51,17 +51,18 @@ from mlotel.types import Identity
 __all__ = ["artifact_type", "has_content", "identify", "is_scalar", "kind_of", "shape_of", "tell_writer"]
 
 
-def tell_writer(value: Any, trace_id: str, span_id: str) -> None:
-    """Let an object that says what its content is know which span wrote it.
+def tell_writer(value: Any, trace_id: str, span_id: str, model_id: str | None = None) -> None:
+    """Let an object that says what its content is know which span wrote it, and for which model.
 
     Args:
         value: An object for which ``has_content`` is true.
         trace_id: 32 hex digits.
         span_id: 16 hex digits.
+        model_id: Of the model that it belongs to; an object that knows one already keeps it.
     """
     from mlotel.artifacts import content  # loaded for the first of them
 
-    content.tell_writer(value, trace_id, span_id)
+    content.tell_writer(value, trace_id, span_id, model_id)
 
 
 def is_scalar(value: Any) -> bool:

@@ -1,7 +1,8 @@
 """Objects of mlotel that say what their content is: a ``mlotel.Reference``, for example.
 
 Their class defines ``__mlotel_content__()``, which returns plain values; a class attribute ``artifact_type`` says which
-type of artifact they are, and ``trace_id`` and ``span_id`` are told which span wrote them.
+type of artifact they are, ``trace_id`` and ``span_id`` are told which span wrote them, and ``model_id`` for which
+model.
 """
 
 from typing import Any
@@ -25,7 +26,11 @@ def identify(value: Any, hasher: Hasher) -> Identity:
     return hasher.identity()
 
 
-def tell_writer(value: Any, trace_id: str, span_id: str) -> None:
-    """Let an object that has a place for it know which span wrote it; others are left alone."""
-    if has_content(value) and {"trace_id", "span_id"} <= vars(value).keys():
+def tell_writer(value: Any, trace_id: str, span_id: str, model_id: str | None) -> None:
+    """Let an object that has a place for it know which span wrote it, and for which model; others are left alone."""
+    if not has_content(value):
+        return
+    if {"trace_id", "span_id"} <= vars(value).keys():
         value.trace_id, value.span_id = trace_id, span_id
+    if model_id is not None and vars(value).get("model_id", model_id) is None:
+        value.model_id = model_id

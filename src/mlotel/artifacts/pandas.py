@@ -48,10 +48,11 @@ def identify(value: Any, hasher: Hasher) -> Identity:
     if not is_default:
         levels = value.index
         index = [
-            _field(levels.names[level], levels.get_level_values(level).array, hasher) for level in range(levels.nlevels)
+            _field(levels.names[level], _array(levels.get_level_values(level)), hasher)
+            for level in range(levels.nlevels)
         ]
     if isinstance(value, pd.Series):
-        return series_identity(hasher, rows, _field(value.name, value.array, hasher), index)
+        return series_identity(hasher, rows, _field(value.name, _array(value), hasher), index)
     labels = value.columns.tolist()
     fields = [_field(label, array, hasher) for label, array in zip(labels, _arrays(value), strict=True)]
     names = list(value.columns.names)
@@ -65,7 +66,12 @@ def _arrays(frame: Any) -> Iterable[Any]:
     """
     if hasattr(frame, "_iter_column_arrays"):  # pandas 2 and 3 have it, but do not promise it
         return frame._iter_column_arrays()  # type: ignore[no-any-return]  # pandas ships no types
-    return (series.array for _, series in frame.items())
+    return (_array(series) for _, series in frame.items())
+
+
+def _array(values: Any) -> Any:
+    """The numpy or extension array of a Series or an Index, numpy's own dtypes as numpy arrays."""
+    return values.to_numpy() if isinstance(values.dtype, np.dtype) else values.array
 
 
 def _is_default(index: Any) -> bool:
@@ -185,7 +191,7 @@ def _interval(column: Column, array: Any, hasher: Hasher) -> str:
 
 def _category(array: Any, hasher: Hasher) -> tuple[str, bytes, int]:
     labels = array.categories
-    inner = _field(None, labels.array, hasher).type
+    inner = _field(None, _array(labels), hasher).type
     codes = np.asarray(array.codes)
     return category(hasher, labels.tolist(), inner, bool(array.ordered), [(codes, codes < 0)])
 

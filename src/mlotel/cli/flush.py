@@ -151,6 +151,7 @@ def _flush(
         on_dropped=lambda path, signal, records, reason: result.add(signal, _REASONS[reason], records),
         recordings=has_recordings,
         share=1.0,
+        is_urgent=True,
     )
     before = {found.path for found in replayer.waiting()}
     while True:

@@ -170,16 +170,16 @@ class _Recording:
 
     def begin(self) -> None:
         """Set mlotel up and open the pipeline."""
-        import mlotel
         from mlotel import _settings, instrumentation
+        from mlotel._setup import configure
         from mlotel.tracing import components
         from mlotel.tracing.runs import pipeline
 
         if _settings.is_disabled():
             return
-        self._configure = mlotel.configure
-        self._telemetry = self._configure(quiet=True)
-        mlotel.configure = self._configured_by_the_script
+        self._configure = configure
+        self._telemetry = configure(quiet=True)
+        sys.modules["mlotel"].configure = self._configured_by_the_script  # type: ignore[attr-defined]  # made at its first use
         instrumentation.install(instrumentation.resolve(_wanted(), "MLOTEL_INSTRUMENT names "))
         if not self._quiet:
             _settings.current.on_run_end = self._print

@@ -7,8 +7,8 @@ folders from outside, as another process would; nothing here records, and nothin
 >>> from pathlib import Path
 >>> from mlotel.doctor import Case, examine
 >>> found = examine(Case((Path(tempfile.mkdtemp()),)), only=("lineage",))
->>> [(section.title, [result.verdict for result in results]) for section, results in found.items()]
-[('Lineage index', ['info'])]
+>>> [(section.title, results[0].subject) for section, results in found.items()]
+[('Lineage index', 'index')]
 """
 
 import contextlib

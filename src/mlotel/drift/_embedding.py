@@ -59,12 +59,17 @@ class Axes:
         return int(self.center.size)
 
     def __call__(self, vectors: Floats) -> Floats:
-        """``(n, 2 + m)`` numbers of ``(n, d)`` vectors; NaN for vectors that are not finite."""
-        norm = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))
-        with np.errstate(invalid="ignore", divide="ignore"):
-            cosine = vectors @ self.center / (norm * np.linalg.norm(self.center))
+        """``(n, 2 + m)`` numbers of ``(n, d)`` vectors; NaN for vectors that are not finite.
+
+        Row by row the same to the last bit, however many come together: a product of matrices would not be.
+        """
+        rows = np.ascontiguousarray(vectors)
+        with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+            norm = np.sqrt(np.einsum("ij,ij->i", rows, rows))
+            cosine = _along(rows, self.center) / (norm * np.linalg.norm(self.center))
             cosine = np.where(np.isnan(norm), np.nan, np.where(np.isfinite(cosine), cosine, 0.0))
-        return np.column_stack([norm, cosine, (vectors - self.center) @ self.directions])
+            away = rows - self.center
+            return np.column_stack([norm, cosine, *(_along(away, direction) for direction in self.directions.T)])
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values; numbers in single precision, base64."""
@@ -80,6 +85,11 @@ class Axes:
 def _by_rows(away: Floats) -> tuple[Floats, Floats]:
     _, values, found = np.linalg.svd(away[:8192], full_matrices=False)
     return values, found.T
+
+
+def _along(rows: Floats, direction: Floats) -> Floats:
+    found: Floats = np.einsum("ij,j->i", rows, np.ascontiguousarray(direction))
+    return found
 
 
 def _single(values: Floats) -> Floats:

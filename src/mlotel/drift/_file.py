@@ -160,7 +160,7 @@ def _profile(plain: Mapping[str, Any]) -> Profile:
     if not sums_up or (limit < 0).any() or (limit > counts).any():
         raise ValueError(f"the counts of {plain['name']!r} do not add up")
     is_usable = known["design_effect"] >= 1 and 0 <= known["tolerance"] < 1 and 0 < known["share"] <= 1
-    if not is_usable or known["uncertain"] < 0 or not known["scale"] > 0:
+    if not is_usable or not 0 <= known["uncertain"] < 2**53 or not known["scale"] > 0:
         raise ValueError(f"settings of {plain['name']!r} are out of range")
     if "labels" in plain:
         labels = tuple(plain["labels"])

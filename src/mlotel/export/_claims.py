@@ -149,6 +149,11 @@ def is_there(host: str, pid: int) -> bool:
     return host == host_name() and _is_alive(pid)
 
 
+def is_gone(host: str, pid: int) -> bool:
+    """Whether a process lived here and has ended; of other hosts nothing is known."""
+    return host == host_name() and os.name != "nt" and not _is_alive(pid)
+
+
 def has_changed(facts: os.stat_result) -> bool:
     """Whether the file changed a short time ago; also where a clock is so wrong that it has yet to change."""
     return time.time() - facts.st_mtime < QUIET_S

@@ -102,7 +102,7 @@ class Outbox:
             OSError: If it cannot be opened.
         """
         before = os.lstat(found.path)
-        if before.st_size == 0 and _claims.has_changed(before):
+        if before.st_size == 0 and _claims.has_changed(before) and not _claims.is_gone(found.host, found.pid):
             # Its writer is between making and locking it. Whoever tries the lock now may keep it from the writer.
             raise InUseError(f"process {found.pid} on {found.host} may have just made it")
         if _claims.is_kept(found.host, found.pid, found.start):

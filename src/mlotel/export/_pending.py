@@ -12,7 +12,6 @@ from opentelemetry.sdk.metrics.export import (
 )
 
 from mlotel.export._ledger import Ledger
-from mlotel.export._outbox import was_sent
 from mlotel.export._outcome import Outcome, Reason
 from mlotel.export._records import Point, encode, flat, together
 from mlotel.export.spool import SpoolTarget, SpoolWriter
@@ -108,6 +107,8 @@ class Pending:
             for held in writer.missing():
                 self._ledger.drop(self.signal, held.get(self.signal, 0), "evicted", origin="disk")
             for file, held in writer.gone().items():
+                from mlotel.export._outbox import was_sent  # rare
+
                 if was_sent(file):
                     self._ledger.replay(self.signal, held.get(self.signal, 0))
                 else:

@@ -53,8 +53,8 @@ class Aside(NamedTuple):
     tried_s: float = 0.0
 
     def due_in_s(self, now_s: float) -> float:
-        """Seconds until it may be tried again: 1, 4, 16, … after a try, an hour at most."""
-        pause_s = min(3600.0, 4.0 ** (self.tries - 1)) if self.tries else 0.0
+        """Seconds until it may be tried again: after the first try none, then 1, 4, 16, … up to an hour."""
+        pause_s = min(3600.0, 4.0 ** (self.tries - 2)) if self.tries > 1 else 0.0
         waited_s = now_s - self.tried_s
         return max(0.0, pause_s - waited_s) if waited_s >= 0 else 0.0  # somebody has set the clock back
 

@@ -72,6 +72,7 @@ class Replayer:
             system has no locks.
         proves: Says of a signal, after a failure, whether its receiver has taken something since the failure before.
             Without it only what this replayer sends counts.
+        is_urgent: Whether lines that were set aside are tried without waiting for their time.
         now_s: Seconds since 1970.
 
     Attributes:
@@ -104,6 +105,7 @@ class Replayer:
         share: float = GENTLE,
         is_open: Callable[[Path], bool] | None = None,
         proves: Callable[[Signal], bool] | None = None,
+        is_urgent: bool = False,
         now_s: Callable[[], float] = time.time,
     ) -> None:
         self.answers: dict[Signal, Answer] = {}
@@ -117,6 +119,7 @@ class Replayer:
         self._share = share
         self._taking: set[Signal] = set()  # signals whose receiver took the last request
         self._proves = proves or self._taking.__contains__
+        self._is_urgent = is_urgent
         self._now_s = now_s
 
     def waiting(self) -> list[Found]:
@@ -203,7 +206,7 @@ class Replayer:
             if clock.is_over() or not self._line(held, line, blocked, clock):
                 self._tell_of_aside(held)
                 return
-            if held.has_aside and not self._again(held, blocked, clock, only=self._taking):
+            if held.has_aside and not self._again(held, blocked, clock):
                 return
             if blocked.issuperset(_SIGNALS):
                 self._tell_of_aside(held)
@@ -211,8 +214,7 @@ class Replayer:
             end = line.end
             clock.rest()
         if end >= held.size:  # it may have grown meanwhile, where the file system has no locks
-            only = set(_SIGNALS) if is_last else self._taking
-            if not held.has_aside or self._again(held, blocked, clock, only=only):
+            if not held.has_aside or self._again(held, blocked, clock, is_last=is_last):
                 held.finish(but=blocked & met)
         self._tell_of_aside(held)
 
@@ -289,23 +291,23 @@ class Replayer:
         self.answers[signal] = answer
         blocked.add(signal)
 
-    def _again(self, held: Held, blocked: set[Signal], clock: "_Clock", *, only: set[Signal]) -> bool:
+    def _again(self, held: Held, blocked: set[Signal], clock: "_Clock", *, is_last: bool = False) -> bool:
         """Try the lines that were set aside.
 
         Args:
             held: The file.
             blocked: Signals that have to wait; more are added.
             clock: Says when time is over.
-            only: Signals to try.
+            is_last: Whether to try them although no other line has told that the receiver takes anything.
 
         Returns:
             Whether there was time for it.
         """
         for signal in _SIGNALS:
-            for aside in held.aside(signal) if signal in only else ():
+            for aside in held.aside(signal) if is_last or signal in self._taking else ():
                 if signal in blocked:
                     break
-                if aside.due_in_s(self._now_s()):
+                if aside.due_in_s(self._now_s()) and not (self._is_urgent and is_last):
                     continue
                 if clock.is_over():
                     return False

@@ -80,6 +80,7 @@ class Recorded:
         span: Its read or write span.
         producer: Who wrote it, for an input, where known.
         made_ns: When it was written, where known: by its producer, else by the file's time of modification.
+        type: One of ``TYPES``.
         is_more: Whether it was recorded before, and this call only said more about it.
     """
 
@@ -88,6 +89,7 @@ class Recorded:
     span: SpanContext
     producer: Producer | None
     made_ns: int | None = None
+    type: str = "other"
     is_more: bool = False
 
 
@@ -107,6 +109,7 @@ def record(
     stamp: bool = False,
     holder: Holder | None = None,
     is_captured: bool = False,
+    model_id: str | None = None,
 ) -> Recorded:
     """Record that ``value`` was read or written, as a span in ``ctx``.
 
@@ -125,6 +128,7 @@ def record(
         stamp: Of a file that was just written: whether it may be told who wrote it. The file is rewritten then.
         holder: Holds the span of a file for a moment, since more may be said about it.
         is_captured: Whether a library was seen at it, and nobody called ``read`` or ``write``.
+        model_id: Of the model that the component has written or read so far: what a reference written now belongs to.
     """
     start_ns, before = _clock.wall_ns(), _clock.monotonic_ns()
     place = _place(value)
@@ -215,7 +219,7 @@ def record(
             uri=place_of, written_ns=end_ns, is_telling=is_telling,
         )  # fmt: skip
         if place is None and artifacts.has_content(value):
-            artifacts.tell_writer(value, f"{own.trace_id:032x}", f"{own.span_id:016x}")
+            artifacts.tell_writer(value, f"{own.trace_id:032x}", f"{own.span_id:016x}", model_id)
         if path is not None and lineage.notes_files():
             made = lineage.stamp(own, content or identity, component=component, run_id=run_id, name=name)
             lineage.note(path, own, identity, content, made)
@@ -231,7 +235,8 @@ def record(
         parent = getattr(span, "parent", None)
         kept = kept_links(links)
         keep_record(records, record_of(span, parent, span_name(word, name), start_ns, end_ns, found, False, "", kept))
-    return Recorded(name, identity, own, origin.producer, _made_ns(origin.producer, path), is_more=held is not None)
+    made_ns, sort = _made_ns(origin.producer, path), str(found[names.ML_ARTIFACT_TYPE])
+    return Recorded(name, identity, own, origin.producer, made_ns, sort, is_more=held is not None)
 
 
 def _numbers(identity: Identity, content: Identity | None) -> dict[str, AttributeValue]:

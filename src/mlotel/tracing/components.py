@@ -68,8 +68,8 @@ class Component:
     """
 
     __slots__ = (
-        "_checked", "_cpu_ns", "_cpu_since", "_declaration", "_held", "_ids", "_kept", "_known", "_labels", "_peak",
-        "_place", "_records", "_removed", "_scope", "_stale", "_trace", "_watched", "name",
+        "_checked", "_cpu_ns", "_cpu_since", "_declaration", "_held", "_ids", "_kept", "_known", "_labels", "_models",
+        "_peak", "_place", "_records", "_removed", "_scope", "_stale", "_trace", "_watched", "name",
     )  # fmt: skip
 
     def __init__(self, name: str, declaration: Declaration) -> None:
@@ -82,6 +82,7 @@ class Component:
         self._kept: dict[Role, dict[str, Any]] = {"input": {}, "output": {}}
         self._held: Holder | None = None
         self._ids: dict[Role, list[str]] = {"input": [], "output": []}
+        self._models: dict[str, str] = {}  # ids of the last model written and read, by role
         self._known: dict[Role, list[str]] = {"input": [], "output": []}
         self._removed: dict[str, int] = {}
         self._stale: list[str] = []
@@ -324,7 +325,11 @@ class Component:
                 stamp=stamp,
                 holder=self._held,
                 is_captured=is_captured,
+                model_id=self._models.get("output") or self._models.get("input"),
             )
+            if recorded.type == "model":
+                known = content if content is not None and content.scope == "full" else recorded.identity
+                self._models["input" if role == "input" else "output"] = known.id
             if not recorded.is_more:
                 self._ids["input" if role == "input" else "output"].append(recorded.identity.id)
             if role == "input":

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
+from mlotel import _providers
 from mlotel._guard import guard
 from mlotel.instrumentation._sklearn import kinds
 from mlotel.metrics import observables
@@ -145,9 +146,13 @@ class _Latest:
             }
             yield [(labels, score)]
 
+    def clear(self) -> None:
+        """Forget all: other providers are in use."""
+        self._known = {}
+
     def restart(self) -> None:
         """In a forked child: the scores are the parent's, and so is the lock."""
-        self._known = {}
+        self.clear()
         self._lock = threading.Lock()
 
 
@@ -159,5 +164,6 @@ def _interval_s() -> float:
 
 
 _latest = _Latest()
+_providers.on_change(_latest.clear)
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_latest.restart)

@@ -5,6 +5,7 @@
 Windows are drawn as counts from the exact probabilities of the bins, so a run of ten million rows takes seconds;
 everything else is the library's own code. Sections:
 
+- identities: known values of the formulas; counts against ``np.bincount``; a state that is saved and goes on;
 - limits: share of references with any limit of a feature below the true probability, at a_ref = 0.2;
 - edge: share of runs that alarm at alpha = 0.2 with the law known and exactly as far away as is tolerated;
 - fwer: runs with any alarm on 20 features while nothing changes, on the laws of the study and on others;
@@ -40,6 +41,7 @@ from mlotel.drift import Detector, Reference  # noqa: E402
 from mlotel.drift._calibrate import bins_of_numbers, calibrate  # noqa: E402
 from mlotel.drift._evidence import Counter, Promise  # noqa: E402
 from mlotel.drift._ladder import Ladder  # noqa: E402
+from mlotel.drift._limits import log_spending, upper_limit  # noqa: E402
 from mlotel.drift.statistics import Counts, get  # noqa: E402
 from mlotel.drift.statistics.ks import ks_upper_from_counts  # noqa: E402
 
@@ -54,6 +56,54 @@ def most(what: str, measured: float, bound: float) -> Row:
 
 def least(what: str, measured: float, bound: float) -> Row:
     return what, float(measured), float(bound), bool(measured >= bound)
+
+
+def identities(quick: bool, seed: int) -> Iterator[Row]:
+    known = {(0, 1000, 1e-3): 0.0078064, (50, 1000, 1e-3): 0.0753876, (500, 1000, 1e-6): 0.5757206,
+             (50_000, 100_000, 2.5e-6): 0.5072272}  # fmt: skip
+    yield most("limits off their known values", max(abs(upper_limit(*a)[0] - b) for a, b in known.items()), 1e-6)
+    shares = np.exp(log_spending(np.arange(1, 1_000_001)))
+    off = np.abs(shares[[0, 1, 9]] - [0.5, 0.1131472, 0.0071344]).max()
+    yield most("shares of alpha off their known values", max(off, abs(shares.sum() - 0.952225)), 1e-6)
+    hits = np.arange(201)
+    gain = hits * np.log(0.2 / 0.1) + (200 - hits) * np.log(0.8 / 0.9)
+    yield most("gain of 30 of 200 off its known value", abs(gain[30] - 0.771299), 1e-6)
+    means = [(stats.binom.pmf(hits, 200, p) * np.exp(gain)).sum() for p in (0.1, 0.08)]
+    yield most("mean factor at the limit, from 1", abs(means[0] - 1), 1e-9)
+    yield most("mean factor below the limit", means[1], 1)
+    rng = np.random.default_rng(seed)
+    rows = 20_000
+    values = np.column_stack([
+        rng.choice([0.0, 0.01, 1.0, np.nan, np.inf, -np.inf], rows), np.full(rows, 3.0), rng.poisson(3, rows),
+        rng.normal(size=rows) + 1.6e9, np.where(rng.random(rows) < 0.6, 0.0, rng.gamma(2, size=rows)),
+    ])  # fmt: skip
+    reference = Reference.fit(values)
+    whole, pieces = Detector(reference), Detector(reference)
+    whole.update(values)
+    order, done = rng.permutation(rows), 0
+    while done < rows:
+        size = int(rng.choice([1, 7, 300, 5000]))
+        pieces.update(values[order[done : done + size]] if size > 1 else values[order[done]].tolist())
+        done += size
+        pieces = Detector.from_state(pieces.state()) if rng.random() < 0.05 else pieces
+    reports = [detector.check() for detector in (whole, pieces)]
+    wrong = 0
+    for place, name in enumerate(reference.names):
+        profile, column = reference[name], values[:, place]
+        finite = column[np.isfinite(column)]
+        exact = np.bincount(profile.edges.searchsorted(finite, "right"), minlength=profile.edges.size + 1)
+        exact = np.append(exact, rows - finite.size)
+        wrong += sum(int(np.abs(report[name].counts - exact).sum()) for report in reports)
+    yield most("rows in another bin than np.bincount has them, in any chunks and order", wrong, 0)
+    again = Detector.from_state(whole.state())
+    different = 0
+    for window in np.array_split(values, 7):
+        for detector in (whole, again):
+            detector.update(window)
+            detector.check()
+        again = Detector.from_state(again.state())
+        different += whole.state() != again.state()
+    yield most("states that differ after saving and loading, of 7", different, 0)
 
 
 def limits(quick: bool, seed: int) -> Iterator[Row]:
@@ -342,8 +392,10 @@ def cost(quick: bool, seed: int = 0) -> Iterator[Row]:
             taken.append(thread_s(lambda: _checked(detector)) * 1e3)  # noqa: B023 - called at once
         what = "with ladder" if len(tolerances) > 1 else "one tolerance"
         yield most(f"check with all scores, {what}, milliseconds", statistics.median(taken), bound)
-        detector.update(rows[:1000])
-        yield most(f"state a feature, {what}, bytes", len(detector.state()) / features, size)
+        # Rows that wait for their block of 2,048 are kept as they are: 8 bytes each until the next check.
+        yield most(f"state a feature, {what}, no rows waiting, bytes", len(detector.state()) / features, size)
+        detector.update(rows[:2047])
+        yield most("  with 2,047 rows waiting", len(detector.state()) / features, size + 2047 * 8)
     detector = Detector(reference)
     sizes = []
     for total in (100_000, 1_000_000 if quick else 10_000_000):
@@ -362,8 +414,8 @@ def _checked(detector: Detector) -> None:
 
 
 SECTIONS: dict[str, Callable[[bool, int], Iterator[Row]]] = {
-    "limits": limits, "edge": edge, "fwer": fwer, "control": control, "delay": delay, "equivalence": equivalence,
-    "life": life, "dependence": dependence, "statistics": scores, "cost": cost,
+    "identities": identities, "limits": limits, "edge": edge, "fwer": fwer, "control": control, "delay": delay,
+    "equivalence": equivalence, "life": life, "dependence": dependence, "statistics": scores, "cost": cost,
 }  # fmt: skip
 
 

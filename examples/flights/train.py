@@ -56,7 +56,7 @@ def profile(model, train, out):
     """Save what the training months looked like, and what such a model says of flights that it has not learned from."""
     with mlotel.component("profile", type="evaluate", owner="data-science") as c:
         train = c.read(train, name="train")
-        unseen = cross_val_predict(c.read(model, name="delay_model"), train, train[TARGET], cv=KFold(3))
+        unseen = cross_val_predict(c.read(model, name="delay_model"), train, train[TARGET], cv=KFold(2))
         about = {"predictions": unseen, "labels": train[TARGET], "times": train["scheduled"], "metrics": ["mae"]}
         reference = mlotel.Reference.fit(train[WATCHED], **about, model=out / "model.joblib")
         c.write(reference, name="reference")

@@ -33,6 +33,8 @@ def frame():
         {
             "float": np.where(np.arange(81) % 7 == 0, np.nan, np.arange(81) / 3),
             "narrow": np.arange(81, dtype=np.float32),
+            "time": pd.date_range("2024", periods=81, freq="h", tz="Europe/Berlin", unit="us"),
+            "lasts": pd.to_timedelta(np.arange(81), "s").as_unit("s"),
             "text": pd.array(texts, "string[pyarrow]"),
             "str": pd.Series(texts, dtype=pd.ArrowDtype(pa.string())),
         }
@@ -44,9 +46,9 @@ def test_what_is_recalled_is_what_was_described():
     first = anew(frame())
 
     assert identify(frame()) == first
-    assert len(_recall._known) == 4
+    assert len(_recall._known) == 6
     assert identify(frame()) == first
-    assert len(_recall._known) == 4
+    assert len(_recall._known) == 6
 
 
 @pytest.mark.parametrize(
@@ -56,6 +58,9 @@ def test_what_is_recalled_is_what_was_described():
         ("float", -0.0),
         ("float", np.nan),
         ("narrow", np.inf),
+        ("time", pd.NaT),
+        ("time", pd.Timestamp("2024-01-01 04:00:00.000001", tz="Europe/Berlin")),
+        ("lasts", pd.NaT),
         ("text", "A"),
         ("text", None),
         ("str", ""),
@@ -71,6 +76,17 @@ def test_a_change_in_place_is_seen(column, value):
 
     assert after.id != before.id
     assert after == anew(data)
+
+
+def test_times_of_equal_bytes_are_told_apart():
+    """Seconds, milliseconds, zones, durations and numbers of the very same bits are as many contents."""
+    ticks = np.arange(100, dtype=np.int64)
+    made = [ticks.view(kind) for kind in ("M8[s]", "M8[ms]", "M8[us]", "m8[s]", "m8[us]", "f8")]
+    found = [identify(pd.Series(values)) for values in made]
+    found.append(identify(pd.Series(made[2]).dt.tz_localize("UTC")))
+
+    assert len({one.id for one in found}) == len(found)
+    assert found[:6] == [anew(pd.Series(values)) for values in made]
 
 
 def test_a_change_in_a_buffer_that_is_shared_is_seen():

@@ -432,6 +432,21 @@ def test_series_and_arrays_without_a_name_agree():
     assert (identity.row_count, identity.column_count, identity.size) == (2, None, 16)
 
 
+@pytest.mark.parametrize("gap", [None, np.nan, pd.NA, pd.NaT, "z"])
+@pytest.mark.parametrize("word", ["a", "", "é", "日本", "\0", "\ud800", "x" * 70_000, np.str_("n"), b"a", 1, True, 0.5])
+def test_strings_are_the_same_without_pyarrow(monkeypatch, word, gap):
+    """Objects that are strings, or nearly all, have one identity whether pyarrow converts them or Python does."""
+    values = np.array(["a", "bc", gap, "é"] * 20_000, dtype=object)  # more than are converted at a time
+    for position in (0, 40_001, -1):
+        other = values.copy()
+        other[position] = word
+        series = pd.Series(other, dtype=object)
+        found = identify(series)
+        with monkeypatch.context() as patch:
+            patch.setitem(sys.modules, "pyarrow", None)
+            assert identify(series) == found
+
+
 def test_columns_of_mixed_types():
     """Mixed columns count by each value and its type; dicts of different keys are not filled up."""
     mixed = [1, "1", 1.0, None, True, b"1", (1, 2), {"a": 1}, datetime.date(2024, 1, 1)]

@@ -153,6 +153,27 @@ def test_memory_layout_does_not_count():
     assert identify(other) != before
 
 
+@pytest.mark.parametrize("size", [0, 1, 255, 256, 257, 2047, 2048, 2049, 70_000])
+@pytest.mark.parametrize("kind", ["f2", "f8", "i4", "record", "padded"])
+def test_small_arrays_are_described_like_large_ones(kind, size):
+    """Bytes between the fields, the layout and the size of an array do not decide the way it counts."""
+    named = {"names": ["a", "b"], "formats": ["f8", "u1"], "offsets": [0, 8], "itemsize": 16}
+    dtype = np.dtype({"record": [("a", "<i4"), ("b", "u1")], "padded": named}.get(kind, kind))
+    plain, other = Doubled(), Doubled()
+    plain.mean_ = np.zeros(size, dtype)
+    if kind == "padded":
+        other.mean_ = np.full((size, 16), 255, np.uint8).reshape(-1).view(dtype) if size else plain.mean_.copy()
+        other.mean_["a"], other.mean_["b"] = 0, 0
+    else:
+        other.mean_ = np.zeros(2 * size, dtype)[::2]
+    changed = copy.deepcopy(plain)
+
+    assert identify(plain) == identify(other)
+    if size:
+        changed.mean_.view(np.uint8)[-dtype.itemsize] = 1  # of the last element
+        assert identify(changed) != identify(plain)
+
+
 def test_mapped_models_are_equal(tmp_path):
     """joblib's mmap_mode gives the same artifact."""
     model = KNeighborsClassifier(algorithm="brute").fit(X, y)

@@ -162,6 +162,38 @@ def test_wrong_settings_at_the_other_end_lose_nothing(spool, flush, http_sink): 
     assert flush("--endpoint", http_sink.endpoint)[0] == 0
 
 
+def test_a_receiver_that_repeats_a_secret_is_not_quoted(spool, flush):
+    """Some name the token that they refuse, without the word before it, or the user in the address: both are hidden."""
+    from http.server import BaseHTTPRequestHandler, HTTPServer
+    from threading import Thread
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self):
+            self.rfile.read(int(self.headers["Content-Length"]))
+            body = f"the token {self.headers['authorization'].split()[1]} of pa55word has ended".encode()
+            self.send_response(403)
+            self.send_header("Content-Type", "text/plain")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_):
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Handler)
+    Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+    spool_files.put(spool, [line([1])])
+
+    endpoint = f"http://ana:pa55word@127.0.0.1:{server.server_port}"
+    _, out, err = flush("--endpoint", endpoint, "--header", f"authorization=Bearer {SECRET}")
+    server.shutdown()
+    server.server_close()
+
+    assert "It says: the token [hidden] of [hidden] has ended." in err
+    assert SECRET not in out + err
+    assert "pa55word" not in out + err
+
+
 def test_a_receiver_that_asks_for_time_gets_it(spool, flush):
     """Retry-After is waited for while there is time, and what was sent before is not sent again."""
     from http.server import BaseHTTPRequestHandler, HTTPServer

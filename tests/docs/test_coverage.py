@@ -14,6 +14,7 @@ from doc_pages import PAGES, ROOT
 
 import mlotel
 from mlotel import _plugins, testing
+from mlotel.doctor._variables import VARIABLES
 from mlotel.semconv import events, metrics, spans
 
 SOURCE = Path(mlotel.__file__).parent
@@ -44,7 +45,13 @@ def test_every_public_name_has_an_entry_and_a_place_in_the_text():
     assert missing(names, BY_HAND, r"(?<!\w){}(?!\w)") == []
 
 
-@pytest.mark.parametrize("kind", [mlotel.Component, mlotel.Run, mlotel.Telemetry, testing.Capture, mlotel.Flush])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        mlotel.Component, mlotel.Run, mlotel.Telemetry, testing.Capture, mlotel.Flush, mlotel.Reference,
+        mlotel.drift.Detector, mlotel.drift.Report,
+    ],
+)  # fmt: skip
 def test_every_public_method_and_attribute_is_explained(kind):
     """Methods, properties and attributes of what users hold in their hands stand on a page that somebody wrote."""
     named = {name for name in vars(kind) if not name.startswith("_")}
@@ -54,10 +61,16 @@ def test_every_public_method_and_attribute_is_explained(kind):
     assert missing(named - {"finish", "restart"}, BY_HAND, r"(?:\.|`){}(?!\w)") == []
 
 
-@pytest.mark.parametrize("call", ["configure", "pipeline", "component", "read"])
+@pytest.mark.parametrize(
+    "call",
+    [
+        mlotel.configure, mlotel.pipeline, mlotel.component, mlotel.read, mlotel.observe, mlotel.Reference.fit,
+        mlotel.drift.Detector,
+    ],
+)  # fmt: skip
 def test_every_argument_is_explained(call):
     """Every argument of the calls that users make stands on a page that somebody wrote."""
-    parameters = inspect.signature(getattr(mlotel, call)).parameters.values()
+    parameters = inspect.signature(call).parameters.values()
     names = {p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
 
     assert missing(names - {"name", "value"}, BY_HAND, r"(?:`|\b){}(?:`|=)") == []
@@ -101,7 +114,7 @@ def variables():
     """Names of environment variables in the code; ``*`` stands for what is put in when it runs."""
     found = set()
     for file in CODE:
-        if file.parent.name == "doctor":  # it knows variables of others too, and tells of them
+        if file.parent.name == "doctor":  # it tells of variables that others read, such as gunicorn's; see the test below
             continue
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Constant) and isinstance(node.value, str):
@@ -129,6 +142,16 @@ def test_every_environment_variable_is_explained():
 
     assert len(variables()) > 25
     assert sorted(lost) == []
+
+
+def test_each_variable_of_ours_has_its_row_and_its_default():
+    """The table on the page names the variables that ``mlotel doctor`` knows, each once, with the default it shows."""
+    page = TEXT["configuration.md"].partition("\n## Variables of mlotel\n")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| `(MLOTEL_\w+)` \| (?:`([^`]+)`|none) \|", page, re.MULTILINE)
+    ours = {name: variable.default for name, variable in VARIABLES.items() if name.startswith("MLOTEL_")}
+
+    assert dict(rows) == ours
+    assert len(rows) == len(ours)
 
 
 def emitted():

@@ -96,7 +96,7 @@ def _reference_evidence(profile, windows, *, min_windows, features):
             if effect > room:
                 break
     threshold, weight = math.log(features / 0.005), math.log(1 / len(bets))
-    evidence = [-math.inf] * len(bets)
+    evidence, begun = [-math.inf] * len(bets), [0.0] * len(bets)
     for t, window in enumerate(windows, start=1):
         running = np.concatenate([[0], np.cumsum(window)])
         inside = (running[of.high] - running[of.low]).sum(axis=1)
@@ -104,8 +104,10 @@ def _reference_evidence(profile, windows, *, min_windows, features):
         spent = math.log(math.log2(1 + 1 / t)) - math.log((1 + math.log2(t)) * (1 + math.log2(1 + t)))
         for b, (place, p0, p1) in enumerate(bets):
             gain = hits[place] * math.log(p1 / p0) + (window.sum() - hits[place]) * math.log((1 - p1) / (1 - p0))
+            begun[b] = spent if evidence[b] <= spent else begun[b]  # what the present run of the bet began with
             if min_windows > 1:
-                gain = min(gain, (threshold - spent - weight) / min_windows)
+                gain = min(gain, (threshold - begun[b] - weight) / min_windows)
+                gain = min(gain, (threshold - 1e-6 - begun[b]) / (min_windows - 1))
             evidence[b] = max(evidence[b], spent) + gain
     return math.log(sum(math.exp(g + weight) for g in evidence))
 

@@ -206,7 +206,7 @@ def test_the_part_that_is_being_written_is_left_alone(folder):
 
 def test_a_part_that_was_just_made_is_not_locked_away_from_its_writer(folder):
     """Between the making of a file and its lock nobody else takes the lock; an empty file that is old can be taken."""
-    path = spool_files.put(folder, [])
+    path = spool_files.put(folder, [], pid=os.getpid())
     outbox = Outbox(folder)
     [found] = outbox.waiting()
     with pytest.raises(InUseError, match="may have just made"):

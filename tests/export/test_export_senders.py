@@ -344,7 +344,7 @@ class Forgetful:
 
     def _read(self, file):
         length = 0
-        while (line := file.readline().strip()):
+        while line := file.readline().strip():
             if line.lower().startswith(b"content-length:"):
                 length = int(line.split(b":")[1])
         if file.read(length):
@@ -382,3 +382,16 @@ def test_a_new_connection_that_ends_is_a_failure(http_sink, sender_to):
     one = sender_to(http_sink.endpoint)
     assert one.send(b"", 5.0).verdict == "later"
     assert http_sink.attempts == 1
+
+
+@PROTOCOLS
+@pytest.mark.parametrize("spelling", ["NO_PROXY", "no_proxy"])
+def test_a_host_that_needs_no_proxy_is_spoken_to_directly(protocol, spelling, sender_to, sink_of, monkeypatch):
+    """Both spellings count, for both protocols; gRPC's library knows one of them."""
+    for name in ("http_proxy", "HTTP_PROXY", "grpc_proxy"):
+        monkeypatch.setenv(name, f"http://127.0.0.1:{refused_port()}")
+    sink = sink_of(protocol)
+    assert sender_to(sink.endpoint, protocol).send(BODY, 5).verdict == "later"
+
+    monkeypatch.setenv(spelling, "elsewhere.example,127.0.0.1")
+    assert sender_to(sink.endpoint, protocol).send(BODY, 5).verdict == "accepted"

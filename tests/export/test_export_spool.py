@@ -293,9 +293,7 @@ def test_many_writers_keep_to_one_limit(tmp_path):
     """Eight processes that write at once share the room: the folder never grows beyond its limit."""
     folder = tmp_path / "spool"
     command = [sys.executable, "-c", CROWD, folder]
-    crowd = [
-        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(8)
-    ]
+    crowd = [subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(8)]
     for process in crowd:
         assert process.stdout.readline() == "ready\n"
     for process in crowd:

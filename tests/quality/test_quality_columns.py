@@ -3,6 +3,7 @@
 import datetime
 import decimal
 import fractions
+import math
 
 import numpy as np
 import pandas as pd
@@ -241,3 +242,13 @@ def test_names_of_columns():
         assert list(table_columns(table)) == ["b", "a"]
     assert list(table_columns(np.zeros((1, 11))))[-2:] == ["9", "10"]
     assert list(table_columns(pd.DataFrame([[1, 2]], columns=[7, "x"]))) == ["7", "x"]
+
+
+def test_numbers_beyond_all_floats_are_infinite():
+    """Integers and fractions too large for a float are read as infinite, like decimals of that size."""
+    huge = 10**400
+    column = read([huge, -huge, fractions.Fraction(huge, 3), decimal.Decimal("1e999"), 1])
+
+    assert column.kind == "number"
+    assert column.values.tolist() == [math.inf, -math.inf, math.inf, math.inf, 1.0]
+    assert column.finite().tolist() == [False, False, False, False, True]

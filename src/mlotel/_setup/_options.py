@@ -182,6 +182,8 @@ def _route(signal: Signal, arguments: Mapping[str, Any], *, has_spool: bool) -> 
         return Route("spool" if has_spool else "none", is_printed=is_printed)
     named = _environment.text(f"OTEL_EXPORTER_OTLP_{kind}_HEADERS", "OTEL_EXPORTER_OTLP_HEADERS")
     headers = _headers(named or {}, "OTEL_EXPORTER_OTLP_HEADERS") | _headers(arguments["headers"] or {}, "headers=")
+    if protocol == "grpc":
+        _sendable(headers, "headers for gRPC", charset="ascii")
     return Route("otlp", found, protocol, headers, is_printed)
 
 
@@ -281,7 +283,7 @@ def _headers(value: Any, source: str) -> dict[str, str]:
             foreign.disabled = was_disabled
         if len(found) < len([part for part in value.split(",") if part.strip()]):
             raise InvalidArgumentError(f"configure() got {source} with a part that is not name=value. Write 'a=1,b=2'.")
-        return found
+        return _sendable(found, source)
     if not isinstance(value, Mapping):
         raise InvalidTypeError(f"configure() got {source} of type {kind_of(value)}. Pass a dict, or 'a=1,b=2'.")
     for name, content in value.items():
@@ -289,7 +291,21 @@ def _headers(value: Any, source: str) -> dict[str, str]:
             raise InvalidTypeError(f"configure() got {source} with a name or value that is not a string.")
         if not name.strip() or any(mark in name + content for mark in "\r\n"):
             raise InvalidArgumentError(f"configure() got {source} with an empty name or a line break.")
-    return {name.strip().lower(): content for name, content in value.items()}
+    return _sendable({name.strip().lower(): content for name, content in value.items()}, source)
+
+
+def _sendable(headers: dict[str, str], source: str, *, charset: str = "latin-1") -> dict[str, str]:
+    """Headers that can be sent: names in ASCII, values in what the protocol has room for."""
+    for name, content in headers.items():
+        try:
+            name.encode("ascii")
+            content.encode(charset)
+        except UnicodeEncodeError:
+            raise InvalidArgumentError(
+                f"configure() got {source} with the header {name!r}, whose name or value has characters that a header "
+                "cannot carry. Use ASCII."
+            ) from None
+    return headers
 
 
 def _instrument(value: Any) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlotel._version import __version__
-from mlotel.cli import _base
+from mlotel.cli import _base, _receiver
 from mlotel.errors import InvalidArgumentError, NotFoundError
 from mlotel.store.spool import default_folders
 from mlotel.terminal import text, wording
@@ -33,13 +33,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--header",
         metavar="NAME=VALUE",
-        type=_header,
+        type=_receiver.header,
         action="append",
         default=[],
         help="sent to the endpoint, may be repeated; where others see your commands, set OTEL_EXPORTER_OTLP_HEADERS",
     )
     parser.add_argument(
-        "--timeout", metavar="SECONDS", type=_seconds, default=3.0, help="for each endpoint to answer (default: 3)"
+        "--timeout",
+        metavar="SECONDS",
+        type=_receiver.seconds(at_most=60),
+        default=3.0,
+        help="for each endpoint to answer (default: 3)",
     )
 
 
@@ -185,20 +189,3 @@ def _as_object(found: "Mapping[Section, list[Result]]", verdict: "Verdict") -> d
             for section, results in found.items()
         ],
     }
-
-
-def _header(pair: str) -> tuple[str, str]:
-    name, separator, value = pair.partition("=")
-    if not separator or not name.strip() or any(mark in pair for mark in "\r\n"):
-        raise argparse.ArgumentTypeError("write it as NAME=VALUE, in quotes where it has blanks")  # never its text
-    return name.strip(), value.strip()
-
-
-def _seconds(number: str) -> float:
-    try:
-        seconds = float(number)
-    except ValueError:
-        seconds = 0.0
-    if not 0 < seconds <= 60:
-        raise argparse.ArgumentTypeError(f"{number!r} is no time; give a number of seconds above 0, 60 at most")
-    return seconds

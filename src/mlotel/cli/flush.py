@@ -1,9 +1,7 @@
 """``mlotel flush``: sends what waits on disk to an endpoint."""
 
 import argparse
-import math
 import os
-import re
 import sys
 import threading
 import time
@@ -12,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from mlotel.cli import _base
+from mlotel.cli import _base, _receiver
 from mlotel.errors import InvalidArgumentError, NotFoundError
 from mlotel.store.spool import default_folders
 from mlotel.terminal import wording
@@ -42,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--header",
         metavar="NAME=VALUE",
-        type=_header,
+        type=_receiver.header,
         action="append",
         default=[],
         help="sent with each request, may be repeated; where others see your commands, set OTEL_EXPORTER_OTLP_HEADERS",
@@ -51,7 +49,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--all", action="store_true", help="send local recordings, too; they stay, and are not sent a second time"
     )
     parser.add_argument(
-        "--timeout", metavar="SECONDS", type=_seconds, default=60.0, help="stop after this time (default: 60)"
+        "--timeout",
+        metavar="SECONDS",
+        type=_receiver.seconds(),
+        default=60.0,
+        help="stop after this time (default: 60)",
     )
 
 
@@ -126,7 +128,7 @@ def run(args: argparse.Namespace) -> int:
         _base.print_lines(_lines(result, style, is_quiet=args.quiet))
     style = style_of(sys.stderr, no_colour=args.no_color)
     for problem in dict.fromkeys(result.problems.values()):
-        signals = " and ".join(signal for signal in _SIGNALS if result.problems.get(signal) == problem)
+        signals = wording.listed([signal for signal in _SIGNALS if result.problems.get(signal) == problem])
         said = f"mlotel: Cannot deliver {signals} to {problem.where}: {problem.what} {problem.remedy}"
         print(style.clean(said), file=sys.stderr)
     return 0 if result.is_complete else 1
@@ -142,6 +144,7 @@ def _flush(
 ) -> None:
     """Send what is in one folder, and add what became of it to ``result``."""
     from mlotel.export._explain import bare
+    from mlotel.export._secrets import hidden, secrets_of
     from mlotel.export.replay import Replayer
 
     replayer = Replayer(
@@ -162,18 +165,12 @@ def _flush(
         time.sleep(pause_s)
     for signal, answer in replayer.answers.items():
         what, remedy = answer.cause or ("it does not take the records now", "Try again later.")
-        said = f" It says: {_without_secrets(answer.message, routes[signal])}." if answer.message else ""
-        where = bare(routes[signal].endpoint).removesuffix(f"/v1/{signal}")
+        route = routes[signal]
+        message = hidden(answer.message, secrets_of(route.endpoint, route.headers)).strip().rstrip(".")
+        said = f" It says: {message}." if message else ""
+        where = bare(route.endpoint).removesuffix(f"/v1/{signal}")
         result.problems[signal] = Problem(where, f"{what.rstrip('.')}.{said}", remedy)
     _count_left(replayer, before, folder, result, is_late=time.monotonic() >= deadline)
-
-
-def _without_secrets(message: str, route: "Route") -> str:
-    """What a receiver says may repeat what it was sent."""
-    for value in sorted(route.headers.values(), key=len, reverse=True):
-        if value:
-            message = message.replace(value, "[hidden]")
-    return message.strip().rstrip(".")
 
 
 def _count_left(replayer: "Replayer", before: set[Path], folder: Path, result: Result, *, is_late: bool) -> None:
@@ -194,7 +191,7 @@ def _count_left(replayer: "Replayer", before: set[Path], folder: Path, result: R
             result.add(signal, "left", records)
         missing = [signal for signal in counts if signal not in replayer.signals]
         if not reason:
-            reason = "no endpoint for " + " and ".join(missing) if missing else "could not be delivered"
+            reason = f"no endpoint for {wording.listed(missing)}" if missing else "could not be delivered"
         result.left[found.path] = reason
 
 
@@ -223,21 +220,10 @@ def _open(signal: Signal, route: "Route") -> "Sender":
 
 def _routes(args: argparse.Namespace) -> "dict[Signal, Route]":
     """Where each signal goes, as ``mlotel.configure()`` would say; those without an endpoint are left out."""
-    from mlotel._setup import _options
+    from mlotel.doctor import routes
 
-    arguments: dict[str, Any] = dict.fromkeys(_options.ARGUMENTS)
-    arguments |= {"endpoint": args.endpoint, "protocol": args.protocol, "headers": dict(args.header) or None}
-    arguments["instrument"] = ()
-    try:
-        routes = _options.routes(_options.check(arguments, {}), has_spool=True)
-    except InvalidArgumentError as error:
-        said = re.sub(r"^configure\(\) got ((endpoint|protocol)=)?", _as_option, str(error))
-        raise InvalidArgumentError(said) from None
-    return {signal: route for signal, route in routes.items() if route.kind == "otlp"}
-
-
-def _as_option(found: "re.Match[str]") -> str:
-    return f"--{found[2]} got " if found[2] else "Got "
+    found = routes(args.endpoint, args.protocol, dict(args.header))
+    return {signal: route for signal, route in found.items() if route.kind == "otlp"}
 
 
 def _folders(store: str | None) -> list[Path]:
@@ -304,20 +290,3 @@ def _as_object(result: Result, routes: "Mapping[Signal, Route]") -> dict[str, An
         "files_left": [{"file": os.fspath(path), "reason": reason} for path, reason in result.left.items()],
         "problems": [{"signal": signal, **problem._asdict()} for signal, problem in result.problems.items()],
     }
-
-
-def _header(text: str) -> tuple[str, str]:
-    name, separator, value = text.partition("=")
-    if not separator or not name.strip() or any(mark in text for mark in "\r\n"):
-        raise argparse.ArgumentTypeError("write it as NAME=VALUE, in quotes where it has blanks")  # never its text
-    return name.strip(), value.strip()
-
-
-def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = math.nan
-    if not 0 < seconds < math.inf:
-        raise argparse.ArgumentTypeError(f"{text!r} is no time; give a number of seconds above 0")
-    return seconds

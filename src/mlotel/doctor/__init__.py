@@ -17,9 +17,9 @@ import time
 from collections.abc import Collection, Mapping
 
 from mlotel import _guard, _plugins
-from mlotel.doctor._base import Case, Result, Section, Verdict, worst
+from mlotel.doctor._base import Case, Result, Section, Verdict, routes, worst
 
-__all__ = ["Case", "Result", "Section", "Verdict", "examine", "worst"]
+__all__ = ["Case", "Result", "Section", "Verdict", "examine", "routes", "worst"]
 
 FOLDER = "doctor"
 _PATIENCE_S = 4.0

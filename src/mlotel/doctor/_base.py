@@ -9,13 +9,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from mlotel.errors import MlotelError
+from mlotel.errors import InvalidArgumentError, MlotelError
 from mlotel.types import Signal
 
 if TYPE_CHECKING:
     from mlotel._setup._options import Route
 
-__all__ = ["SIGNALS", "Case", "Result", "Section", "Verdict", "worst"]
+__all__ = ["SIGNALS", "Case", "Result", "Section", "Verdict", "routes", "worst"]
 
 SIGNALS: tuple[Signal, ...] = ("traces", "metrics", "logs")
 
@@ -88,14 +88,10 @@ class Case:
 
     @cached_property
     def _asked(self) -> "tuple[Mapping[Signal, Route], str]":
-        from mlotel._setup import _options
-
-        arguments: dict[str, Any] = dict.fromkeys(_options.ARGUMENTS)
-        arguments |= {"endpoint": self.endpoint, "protocol": self.protocol, "headers": dict(self.headers) or None}
         try:
-            return _options.routes({**arguments, "instrument": ()}, has_spool=True), ""
+            return routes(self.endpoint, self.protocol, self.headers), ""
         except MlotelError as error:
-            return {}, self.hide(re.sub(r"^configure\(\) got ((endpoint|protocol)=)?", _as_option, str(error)))
+            return {}, self.hide(str(error))
 
     @property
     def routes(self) -> "Mapping[Signal, Route]":
@@ -131,6 +127,32 @@ class Case:
         from mlotel.export._secrets import hidden
 
         return hidden(text, self.secrets)
+
+
+def routes(endpoint: str | None, protocol: str | None, headers: Mapping[str, str]) -> "Mapping[Signal, Route]":
+    """Where each signal goes: what ``configure()`` makes of arguments and environment.
+
+    Args:
+        endpoint: As ``configure(endpoint=)``, or None.
+        protocol: As ``configure(protocol=)``, or None.
+        headers: As ``configure(headers=)``.
+
+    Raises:
+        InvalidArgumentError: Where ``configure()`` would raise it, in the words of the command line.
+
+    Example:
+        >>> routes("http://localhost:4318", None, {})["logs"].endpoint
+        'http://localhost:4318/v1/logs'
+    """
+    from mlotel._setup import _options
+
+    arguments: dict[str, Any] = dict.fromkeys(_options.ARGUMENTS)
+    arguments |= {"endpoint": endpoint, "protocol": protocol, "headers": dict(headers) or None, "instrument": ()}
+    try:
+        return _options.routes(_options.check(arguments, {}), has_spool=True)
+    except InvalidArgumentError as error:
+        said = re.sub(r"^configure\(\) got ((endpoint|protocol)=)?", _as_option, str(error))
+        raise InvalidArgumentError(said) from None
 
 
 def worst(results: Iterable[Result]) -> Verdict:

@@ -3,6 +3,7 @@
 import threading
 from typing import Any
 from urllib.parse import urlsplit
+from urllib.request import proxy_bypass_environment  # type: ignore[attr-defined]  # in no stub, but in every Python
 
 import grpc  # type: ignore[import-untyped]  # has no stubs
 from google.rpc.error_details_pb2 import RetryInfo  # type: ignore[import-untyped]  # as above
@@ -76,7 +77,9 @@ class GrpcSender:
         self._export: Any = None
 
     def _open(self) -> None:
-        options = [("grpc.primary_user_agent", f"mlotel/{__version__}")]
+        options: list[tuple[str, Any]] = [("grpc.primary_user_agent", f"mlotel/{__version__}")]
+        if proxy_bypass_environment(self._target):  # gRPC itself reads no_proxy only, and not NO_PROXY
+            options.append(("grpc.enable_http_proxy", 0))
         compression = _COMPRESSIONS[self._connection.compression]
         if self._credentials is None:
             self._channel = grpc.insecure_channel(self._target, options, compression)

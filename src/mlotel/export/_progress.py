@@ -7,7 +7,6 @@
 import json
 import math
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, Final, NamedTuple
@@ -106,9 +105,7 @@ class Progress:
 
     def is_all(self, size: int) -> bool:
         """Whether nothing is left of a file of ``size`` bytes."""
-        return not self.aside and all(
-            self.places.get(signal, Place()).offset == max(size, 1) for signal in _SIGNALS
-        )
+        return not self.aside and all(self.places.get(signal, Place()).offset == max(size, 1) for signal in _SIGNALS)
 
 
 def read(path: Path) -> Progress:
@@ -165,9 +162,15 @@ def _whole(found: Any) -> list[int]:
 
 def _aside(*found: Any) -> Aside:
     tries, *times = found[2:5]
-    if type(tries) is not int or tries < 0 or not all(isinstance(at, int | float) and math.isfinite(at) for at in times):
+    if (
+        type(tries) is not int
+        or tries < 0
+        or not all(isinstance(at, int | float) and math.isfinite(at) for at in times)
+    ):
         raise ValueError("not a line of ours")
-    return Aside(*_whole(list(found)), min(tries, 1000), *map(float, times))
+    offset, records = _whole(list(found))
+    since_s, tried_s = map(float, times)
+    return Aside(offset, records, min(tries, 1000), since_s, tried_s)
 
 
 def _begins_line(file: BinaryIO, offset: int) -> bool:

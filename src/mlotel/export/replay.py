@@ -118,6 +118,7 @@ class Replayer:
         self._on_dropped = on_dropped
         self._share = share
         self._taking: set[Signal] = set()  # signals whose receiver took the last request
+        self._failed_now: set[tuple[Path, Signal, int]] = set()  # lines of which this pass need not ask again
         self._proves = proves or self._taking.__contains__
         self._is_urgent = is_urgent
         self._now_s = now_s
@@ -160,6 +161,7 @@ class Replayer:
         """
         self.answers, self.left, self.aside = {}, {}, {}
         self._taking.clear()
+        self._failed_now.clear()
         try:
             waiting = self._outbox.waiting()
         except OSError as error:
@@ -213,9 +215,9 @@ class Replayer:
                 return
             end = line.end
             clock.rest()
-        if end >= held.size:  # it may have grown meanwhile, where the file system has no locks
-            if not held.has_aside or self._again(held, blocked, clock, is_last=is_last):
-                held.finish(but=blocked & met)
+        is_end = end >= held.size  # it may have grown meanwhile, where the file system has no locks
+        if is_end and (not held.has_aside or self._again(held, blocked, clock, is_last=is_last)):
+            held.finish(but=blocked & met)
         self._tell_of_aside(held)
 
     def _tell_of_aside(self, held: Held) -> None:
@@ -270,12 +272,9 @@ class Replayer:
         self._note(held, line, blocked)
         return True
 
-    def _failed(
-        self, held: Held, line: Aside, end: int, signal: Signal, answer: Answer, blocked: set[Signal]
-    ) -> None:
+    def _failed(self, held: Held, line: Aside, end: int, signal: Signal, answer: Answer, blocked: set[Signal]) -> None:
         """Set aside the line that ends at ``end``, where it is the reason, or may be; else the signal has to wait."""
-        is_proven = _is_about_a_line(answer) and self._proves(signal)
-        self._taking.discard(signal)
+        is_proven = self._is_proven(held, signal, line.offset, answer)
         known = held.aside(signal)
         is_suspect = answer.is_suspicious and sum(not other.tries for other in known) < _MOST_SUSPECTS
         has_room = len(known) < MOST_ASIDE
@@ -286,6 +285,13 @@ class Replayer:
         if has_room and is_suspect and _is_about_a_line(answer):  # the next pass begins after it, and so finds out
             held.set_aside(signal, line, end)
         self._block(signal, answer, blocked)
+
+    def _is_proven(self, held: Held, signal: Signal, offset: int, answer: Answer) -> bool:
+        """Whether the receiver failed on that line, while it took another."""
+        is_proven = _is_about_a_line(answer) and self._proves(signal)
+        self._taking.discard(signal)
+        self._failed_now.add((held.path, signal, offset))
+        return is_proven
 
     def _block(self, signal: Signal, answer: Answer, blocked: set[Signal]) -> None:
         self.answers[signal] = answer
@@ -304,10 +310,11 @@ class Replayer:
             Whether there was time for it.
         """
         for signal in _SIGNALS:
-            for aside in held.aside(signal) if is_last or signal in self._taking else ():
-                if signal in blocked:
+            for aside in sorted(held.aside(signal), key=lambda line: line.tries):
+                if signal in blocked or not (is_last or signal in self._taking):
                     break
-                if aside.due_in_s(self._now_s()) and not (self._is_urgent and is_last):
+                is_due = (self._is_urgent and is_last) or not aside.due_in_s(self._now_s())
+                if not is_due or (held.path, signal, aside.offset) in self._failed_now:
                     continue
                 if clock.is_over():
                     return False
@@ -315,9 +322,7 @@ class Replayer:
                 clock.rest()
         return True
 
-    def _one_again(
-        self, held: Held, signal: Signal, aside: Aside, blocked: set[Signal], clock: "_Clock"
-    ) -> None:
+    def _one_again(self, held: Held, signal: Signal, aside: Aside, blocked: set[Signal], clock: "_Clock") -> None:
         end = held.place(signal).offset
         here = held.file.tell()
         text = next(_lines(held.file, aside.offset)).text
@@ -331,8 +336,7 @@ class Replayer:
             if parts.done >= request.records:  # else time was over
                 held.take_back(signal, aside.offset)
             return
-        is_proven = _is_about_a_line(answer) and self._proves(signal)
-        self._taking.discard(signal)
+        is_proven = self._is_proven(held, signal, aside.offset, answer)
         if not is_proven:
             self._block(signal, answer, blocked)
             return

@@ -13,6 +13,7 @@ import os
 import pkgutil
 import sys
 import threading
+import weakref
 from collections.abc import Callable
 from types import FunctionType, MethodType, ModuleType
 from typing import Any, TypeAlias
@@ -77,6 +78,25 @@ class _Site:
             delattr(self.owner, self.name)
 
 
+class _PassingSite:
+    """One attribute that was replaced, of an owner that nothing here keeps alive: a class that may go again."""
+
+    __slots__ = ("__weakref__", "_owner", "_switch", "name")
+
+    def __init__(self, owner: Any, name: str, switch: _Switch, gone: Callable[[Any], None]) -> None:
+        self._owner = weakref.ref(owner, gone)
+        self.name = name
+        self._switch = switch
+
+    def restore(self) -> None:
+        owner = self._owner()
+        raw = None if owner is None else vars(owner).get(self.name)
+        mark = getattr(_inner(raw), "_self_mlotel", None)
+        # Another wrapper may lie over ours, with a copy of its mark.
+        if isinstance(mark, _Mark) and mark.of is _inner(raw) and mark.switch is self._switch:
+            setattr(owner, self.name, _below(mark.raw))
+
+
 class Patch:
     """The functions that were replaced for one library.
 
@@ -105,6 +125,7 @@ class Patch:
         self._switch = _Switch()
         self._seen: tuple[object, list[ModuleType]] = (None, [])
         self._sites: dict[tuple[int, str], _Site] = {}
+        self._passing: dict[tuple[int, str], _PassingSite] = {}
 
     @property
     def is_open(self) -> bool:
@@ -148,6 +169,25 @@ class Patch:
                 self._sites[id(site.owner), name] = site
             _keep_picklable(replacement, owner, name)
 
+    def around_own(self, owner: Any, name: str, wrapper: Wrapper) -> None:
+        """Like ``around``, for an attribute of the owner's own, which is not kept alive: a class that was made late.
+
+        Args:
+            owner: A class, or an object that a class holds.
+            name: Attribute that is stored on it.
+            wrapper: As for ``around``.
+        """
+        with _lock:
+            key = id(owner), name
+            if not self._switch.is_on or key in self._passing:
+                return
+            raw = _below(vars(owner)[name])
+            passed_over(wrapper)
+            replacement = _stand_in(raw, wrapper, self._switch, _home(owner), name)
+            self._passing[key] = _PassingSite(owner, name, self._switch, lambda _: self._passing.pop(key, None))
+            setattr(owner, name, replacement)
+            _keep_picklable(replacement, owner, name)
+
     def suits(self) -> bool:
         """Whether the library that was loaded is one that is supported."""
         return self._suits is None or self._suits()
@@ -189,6 +229,9 @@ class Patch:
             self._sites.clear()
             for site in reversed(sites):
                 site.restore()
+            for passing in list(self._passing.values()):
+                passing.restore()
+            self._passing.clear()
             self._seen = (None, [])
             _put_back([site for site in sites if isinstance(site.owner, ModuleType)])
 

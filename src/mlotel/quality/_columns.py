@@ -7,6 +7,7 @@ import datetime
 import decimal
 import fractions
 import functools
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
@@ -281,7 +282,15 @@ def _numbers(values: list[Any]) -> Array:
             return np.array([int(value) for value in values], dtype=np.int64)
         except OverflowError:
             pass  # beyond 64 bits: as floats
-    return np.array([float(value) for value in values], dtype=np.float64)
+    return np.array([_float(value) for value in values], dtype=np.float64)
+
+
+def _float(value: Any) -> float:
+    """A number as a float; one beyond all floats is infinite, as decimals and fractions of that size are."""
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
 
 
 def _utc(value: Any) -> np.datetime64:

@@ -1,10 +1,11 @@
 """Numbers and times in the words people read."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from mlotel.terminal.style import Glyphs
 
-__all__ = ["count", "duration", "share", "short_id", "size", "when"]
+__all__ = ["count", "duration", "listed", "share", "short_id", "size", "when"]
 
 _HEX = frozenset("0123456789abcdef")
 _LONGEST_ID = 24
@@ -36,6 +37,16 @@ def duration(length_ns: int, glyphs: Glyphs) -> str:
     if hours < 48:
         return f"{hours} h {minutes:02} min"
     return f"{hours // 24} d {hours % 24} h"
+
+
+def listed(words: Sequence[str]) -> str:
+    """``words`` as a sentence has them.
+
+    Example:
+        >>> listed(["traces", "metrics", "logs"]), listed(["traces"])
+        ('traces, metrics and logs', 'traces')
+    """
+    return " and ".join(filter(None, [", ".join(words[:-1]), *words[-1:]]))
 
 
 def share(before: int, after: int, glyphs: Glyphs) -> str:

@@ -4,7 +4,7 @@ PYTHON ?= python3
 DEV := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format bench bench-drift bench-drift-peers bench-faults backends versions lowest pins generate develop clean
+.PHONY: help demo test check format bench bench-drift bench-drift-peers bench-faults sklearn-suite backends versions lowest pins generate develop clean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */|/' | awk -F'|' '{printf "  make %-17s %s\n", $$1, $$2}'
@@ -41,6 +41,9 @@ bench-drift-peers: develop  ## compare drift detection with other libraries, as 
 
 bench-faults: develop  ## count what is lost under faults and at every end of a process, beside the SDK alone
 	@$(DEV)/python bench/faults.py $(ARGS)
+
+sklearn-suite: develop  ## run scikit-learn's own tests bare and instrumented, and compare (ARGS=--quick)
+	@$(DEV)/python tools/sklearn_suite.py $(ARGS)
 
 backends:  ## build the servers that tests run (OpenTelemetry Collector, Prometheus) into .backends; needs go
 	@$(PYTHON) tools/backends.py $(ARGS)

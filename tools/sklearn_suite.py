@@ -39,7 +39,7 @@ MODULES = (
 )
 QUICK = ("sklearn.tests.test_base", "sklearn.ensemble.tests.test_base", "sklearn.compose.tests.test_target")
 
-PLUGIN = '''
+PLUGIN = """
 import json, os, pathlib, pytest
 found = {}
 if os.environ.get("SUITE_INSTRUMENTED"):
@@ -62,7 +62,7 @@ def pytest_sessionfinish(session):
         flush = telemetry.shutdown()
         told["spans"] = flush.spooled["traces"]
     pathlib.Path(os.environ["SUITE_RESULT"]).write_text(json.dumps(told))
-'''
+"""
 
 
 def outcomes(modules: list[str], *, is_instrumented: bool, folder: Path) -> dict[str, object]:

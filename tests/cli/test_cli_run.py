@@ -147,8 +147,10 @@ def test_a_failure_inside_an_instrumented_library(work):
     done = run(work, "fails.py")
 
     assert done.returncode == 1
-    assert "mlotel/" not in done.stderr
     assert "<mlotel" not in done.stderr
+    assert not [
+        line for line in done.stderr.splitlines() if "File " in line and "mlotel/" in line.partition("site-")[0]
+    ]
     assert "✗ failed after" in done.stderr
     [pipeline] = [span for span in spans(work) if span["name"] == "pipeline fails"]
     assert {"key": "error.type", "value": {"stringValue": "ValueError"}} in pipeline["attributes"]
@@ -253,13 +255,20 @@ def test_workers_of_a_script_find_its_functions(work):
 
 
 def test_opentelemetry_instrument_gives_the_same_spans(work):
-    """`opentelemetry-instrument python train.py` records the estimators as `mlotel run` does."""
+    """`opentelemetry-instrument python train.py` records the estimators as `mlotel run` does.
+
+    Which SDK records is what a distribution of OpenTelemetry says; here the program does.
+    """
+    (work / "with_sdk.py").write_text(
+        "import runpy\nfrom opentelemetry import trace\nfrom opentelemetry.sdk.trace import TracerProvider\n"
+        "from opentelemetry.sdk.trace.export import ConsoleSpanExporter, SimpleSpanProcessor\n"
+        "trace.set_tracer_provider(TracerProvider())\n"
+        "trace.get_tracer_provider().add_span_processor(SimpleSpanProcessor(ConsoleSpanExporter()))\n"
+        "runpy.run_path('train.py')\n"
+    )
     ours = run(work, "-q", "train.py")
     command = Path(sys.executable).with_name("opentelemetry-instrument")
-    theirs = call(
-        work, command, "--traces_exporter", "console", "--metrics_exporter", "none", "--logs_exporter", "none",
-        sys.executable, "train.py",
-    )  # fmt: skip
+    theirs = call(work, command, sys.executable, "with_sdk.py")
 
     assert ours.returncode == theirs.returncode == 0, theirs.stderr
     assert "mlotel" not in theirs.stderr

@@ -6,6 +6,7 @@ Everything else must be the same, to the letter. What changes is replaced by a w
   a run's, has a number of its own. Ids of content (``xxh3:…``) stay: equal data have equal ids everywhere;
 - durations, moments and the bars that show when something ran;
 - processor time; a line about memory is left out, since there is none when a component sets no new peak;
+- what a saved model weighs, which is the business of the library that saved it;
 - host and process in addresses, and what a spool file is called after: host, process, start.
 
 Blanks between words count as one, since columns move with the figures in them; those that indent a line stay.
@@ -25,6 +26,7 @@ _RULES = [
     (re.compile(r"(?<=\d (?:passed|failed) )in \d+\.\d\ds"), "in <time>"),  # pytest
     (re.compile(r"(?<=ml\.component\.cpu\.time = )\d+(?:\.\d+)?(?:e-\d+)?$", re.MULTILINE), "<seconds>"),
     (re.compile(r"^ *ml\.component\.memory\.peak = \d+\n", re.MULTILINE), ""),  # absent when there was no new peak
+    (re.compile(r"(?<=\.joblib )\d+(?:\.\d)? (?:B|kB|MB)\b"), "<size>"),
     (re.compile(r"\binmemory://[^/\s]+/\d+/"), "inmemory://<host>/<pid>/"),
     (re.compile(r"\bfile://[^/\s]+/"), "file://<host>/"),
 ]

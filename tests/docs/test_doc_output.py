@@ -31,6 +31,7 @@ def comparable(printed):
         (ATTRIBUTES, ATTRIBUTES.replace("laptop/29767", "build-7.example/1").replace("0.009812313", "1.2e-05")),
         (ATTRIBUTES, ATTRIBUTES.replace("      ml.component.memory.peak = 3350528\n", "")),
         ("laptop-10043-20261124T115556-d28721.001.jsonl", "b_7-1-20270101T000000-000000.001.jsonl"),
+        ("train → wine.joblib 2.7 kB, train", "train → wine.joblib 12 kB, train"),
         ("3 passed in 0.56s\n", "3 passed in 12.01s\n"),
         ("made by clean in run ae212e (evidence: index)", "made by clean in run 0091fc (evidence: index)"),
     ],

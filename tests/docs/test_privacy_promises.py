@@ -109,6 +109,102 @@ def test_no_value_and_no_column_name_of_an_artifact_leaves(record):
     assert "income" not in spool
 
 
+WATCHED = f"""
+import numpy as np
+import mlotel
+
+rng = np.random.default_rng(7)
+
+def rows(count):
+    return {{
+        "income": np.r_[rng.normal(600_000, 20, count - 1), 717171.25],
+        "city": rng.choice(["Aomori", "Bergen", "{SECRET}"], count, p=[0.5, 0.499, 0.001]),
+    }}
+
+classes = np.array(["churned"] * 9990 + ["stayed"] * 9990 + ["{SECRET}-class"] * 19)
+reference = mlotel.Reference.fit(rows(19_999), labels=classes)
+"""
+
+
+def test_drift_leaves_as_counts(record):
+    """Names of features, labels of classes, counts and moments leave: no category, no extreme, no rare class."""
+    program = f"""{WATCHED}
+mlotel.configure()
+detector = mlotel.drift.Detector(reference)
+with mlotel.pipeline("serve"), mlotel.observe(detector, "churn", version="7", every_s=1e9):
+    for _ in range(4):
+        shifted = rows(1000)
+        detector.update(shifted | {{"income": shifted["income"] + 15}}, labels=["churned"] * 1000)
+        report = detector.check()
+assert report.alarms
+"""
+    spool = record(program)
+
+    for leaves in ("ml.drift.detected", '"income"', '"city"', '"churned"', "skewness"):
+        assert leaves in spool
+    for stays in (SECRET, "717171", "717186", "Aomori", "Bergen", "more from", "fewer below"):
+        assert stays not in spool
+    captured = record(program, environment={"MLOTEL_CAPTURE_VALUES": "true"})
+    assert "717186" in captured
+    assert re.search(r"(more|fewer) (from|below|above)", captured)
+
+
+def test_drift_of_few_rows_says_no_mean(record):
+    """Below 500 rows there are no moments: the mean of one row would be its value."""
+    spool = record(f"""{WATCHED}
+mlotel.configure()
+detector = mlotel.drift.Detector(reference)
+with mlotel.observe(detector, "churn"):
+    detector.update({{"income": [717171.25], "city": ["Bergen"]}})
+    detector.check()
+""")
+
+    assert "ml.feature.values" in spool
+    assert "717171" not in spool
+
+
+def test_a_saved_reference_holds_no_rare_category(tmp_path, record):
+    """The file has names of categories and classes with 20 rows and more, edges that are values, and no row."""
+    record(f"""{WATCHED}
+mlotel.configure()
+reference.save("reference.json")
+with mlotel.pipeline("train"), mlotel.component("fit"):
+    mlotel.write(reference)
+""")
+
+    text = (tmp_path / "reference.json").read_text(encoding="utf-8")
+    assert all(held in text for held in ("Aomori", "Bergen", "churned", "717171.25"))
+    assert SECRET not in text
+    assert len(text) < 50_000 < 19_999 * 4
+
+
+def test_estimators_leave_with_parameters_and_classes(record):
+    """A call of an estimator leaves with shapes, parameters and labels of classes: no cell, no name of a column."""
+    spool = record(
+        f"""
+        import pandas as pd
+        from sklearn.compose import ColumnTransformer
+        from sklearn.linear_model import LogisticRegression
+        from sklearn.pipeline import make_pipeline
+        from sklearn.preprocessing import StandardScaler
+        import mlotel
+
+        mlotel.configure(instrument=["sklearn"])
+        X = pd.DataFrame({{"{SECRET}": [717171.25, 2.0, 3.0, 4.0], "other": [1.0, 2.0, 3.0, 5.0]}})
+        chosen = ColumnTransformer([("scale", StandardScaler(), ["{SECRET}"])])
+        with mlotel.pipeline("train"), mlotel.component("fit"):
+            model = make_pipeline(chosen, LogisticRegression(C=0.5)).fit(X, ["churned", "stayed", "stayed", "stayed"])
+            model.predict(X)
+            model.score(X, ["churned", "stayed", "stayed", "stayed"])
+        """
+    )
+
+    for leaves in ("fit Pipeline", "predict Pipeline", "LogisticRegression", "0.5", '"churned"'):
+        assert leaves in spool
+    assert SECRET not in spool
+    assert "717171" not in spool
+
+
 def test_what_is_no_scalar_is_described_by_its_type(record):
     """Of a param that is neither scalar nor a short list the type is recorded, and nothing of the object is called."""
     spool = record(
@@ -319,6 +415,74 @@ def test_files_of_the_spool_are_for_their_owner_only(record, tmp_path):
     assert (folder / ".gitignore").read_text() == "*\n"
     assert [oct(path.stat().st_mode & 0o777) for path in (folder, folder / "spool")] == ["0o700", "0o700"]
     assert {oct(path.stat().st_mode & 0o777) for path in (folder / "spool").iterdir()} == {"0o600"}
+
+
+def test_accounts_hold_counts_and_addresses(record, tmp_path):
+    """An account has counts, process, addresses and causes: no header, no password, nothing of the run."""
+    record(
+        f"""
+        import mlotel
+
+        def redact(text):
+            return text.replace("shop-9", "<gone>")
+
+        telemetry = mlotel.configure(
+            service_name="shop-9", endpoint="http://ana:{SECRET}@127.0.0.1:9/base?key={SECRET}",
+            headers={{"authorization": "Bearer {SECRET}"}}, redact=redact,
+        )
+        with mlotel.pipeline("{SECRET}", params={{"depth": 717171}}), mlotel.component("{SECRET}") as c:
+            c.read([717171.25], name="{SECRET}")
+        """
+    )
+
+    [account] = (tmp_path / ".mlotel" / "spool").glob("*.account.json")
+    text = account.read_text(encoding="utf-8")
+    said = json.loads(text)
+    known = {"version", "service_name", "pid", "started", "updated", "ended", "endpoints", "failures", "counts"}
+    assert said.keys() == known
+    assert said["endpoints"]["traces"].startswith("http://127.0.0.1:9/base")
+    assert said["failures"]["traces"]
+    for stays in (SECRET, "717171", "ana", "key=", "shop-9"):
+        assert stays not in text
+
+
+def test_heartbeats_name_run_and_component(record):
+    """Event and span of a heartbeat hold ids, names and times of run and component: no param, no tag, no artifact."""
+    spool = record(
+        f"""
+        import time
+        import mlotel
+        mlotel.configure()
+        tags = {{"team": "{SECRET}"}}
+        with mlotel.pipeline("nightly", params={{"source": "{SECRET}"}}, tags=tags, run_id="nightly-07"):
+            with mlotel.component("load", owner="{SECRET}") as c:
+                c.read([717171.25], name="{SECRET}")
+                time.sleep(0.6)
+        """,
+        environment={"MLOTEL_HEARTBEAT_S": "0.2"},
+    )
+
+    requests = [json.loads(line) for line in spool.splitlines()]
+    events = [
+        (record["eventName"], record)
+        for request in requests
+        for group in request.get("resourceLogs", ())
+        for scope in group["scopeLogs"]
+        for record in scope["logRecords"]
+    ]
+    opened = [
+        (span["name"], span)
+        for request in requests
+        for group in request.get("resourceSpans", ())
+        for scope in group["scopeSpans"]
+        for span in scope["spans"]
+    ]
+    beats = [found for name, found in events if name == "ml.run.heartbeat"]
+    beats += [found for name, found in opened if name == "heartbeat load"]
+    assert len(beats) >= 4
+    assert all("nightly-07" in json.dumps(beat) for beat in beats)
+    assert SECRET in spool
+    assert [beat for beat in beats if SECRET in json.dumps(beat)] == []
 
 
 def test_headers_and_passwords_are_in_no_log_and_no_file(record, tmp_path):

@@ -10,7 +10,7 @@ import pytest
 
 import mlotel
 from mlotel import instrumentation
-from mlotel.instrumentation._entry import IoInstrumentor
+from mlotel.instrumentation._entry import IoInstrumentor, SklearnInstrumentor
 
 PROGRAM = """
 import sys
@@ -36,10 +36,10 @@ def run(folder, *command, **environment):
 
 
 def test_the_entry_point_is_there():
-    """The distribution offers `io`, and asks for no library by `instruments`, which would block everything."""
-    [entry] = [e for e in metadata.entry_points(group="opentelemetry_instrumentor") if e.dist.name == "mlotel"]
+    """The distribution offers `io` and `sklearn`, and asks for no library by `instruments`: that would block all."""
+    entries = [e for e in metadata.entry_points(group="opentelemetry_instrumentor") if e.dist.name == "mlotel"]
 
-    assert (entry.name, entry.load()) == ("io", IoInstrumentor)
+    assert {e.name: e.load() for e in entries} == {"io": IoInstrumentor, "sklearn": SklearnInstrumentor}
     assert not any("instruments" in requirement for requirement in metadata.requires("mlotel"))
 
 

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 import scipy.sparse
 from opentelemetry.instrumentation.utils import suppress_instrumentation
+from sklearn import model_selection
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.cluster import KMeans
@@ -18,7 +19,6 @@ from sklearn.ensemble import RandomForestClassifier, VotingClassifier
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401 - makes the halving searches importable
 from sklearn.linear_model import LinearRegression, LogisticRegression, SGDClassifier
-from sklearn import model_selection
 from sklearn.model_selection import GridSearchCV, HalvingGridSearchCV, RandomizedSearchCV, cross_val_score
 from sklearn.multioutput import MultiOutputRegressor
 from sklearn.pipeline import FeatureUnion, Pipeline, make_pipeline
@@ -357,7 +357,9 @@ def test_halving_is_one_search(capture):
 @pytest.mark.parametrize(("call", "score"), [("cross_validate", "accuracy"), ("cross_val_score", "score")])
 def test_a_cross_validation_is_a_span_with_its_folds(capture, call, score):
     """Folds are numbered; the span has the mean score."""
-    result = getattr(model_selection, call)(make_pipeline(StandardScaler(), LogisticRegression()), X, Y, cv=3, scoring="accuracy")
+    result = getattr(model_selection, call)(
+        make_pipeline(StandardScaler(), LogisticRegression()), X, Y, cv=3, scoring="accuracy"
+    )
 
     each = result["test_score"] if isinstance(result, dict) else result
     assert calls(capture) == ["fold Pipeline"] * 3 + ["cross_validate Pipeline"]

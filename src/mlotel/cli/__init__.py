@@ -56,7 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         _forget(sys.stdout)
         return _say(error, FINDINGS)
     except KeyboardInterrupt as error:
-        if type(error) is not KeyboardInterrupt:  # it ended a script that `mlotel run` ran: Python ends likewise
+        if getattr(error, "of_script", False):  # it ended what `mlotel run` ran, and Python is to end likewise
             raise
         return _INTERRUPTED
     except NotFoundError as error:

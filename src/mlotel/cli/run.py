@@ -23,10 +23,6 @@ _PACKAGE = str(Path(__file__).resolve().parent.parent) + os.sep
 _PATCHED = "<mlotel."  # file name of functions that stand for those of libraries
 
 
-class Interrupted(KeyboardInterrupt):
-    """Ctrl-C ended the script: the interpreter is to end as it does then."""
-
-
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of this command."""
     parser.usage = "mlotel run [options] SCRIPT [ARGS ...]\n       mlotel run [options] -m MODULE [ARGS ...]"
@@ -62,7 +58,9 @@ def run(args: argparse.Namespace) -> int:
         _report(error)
         if isinstance(error, KeyboardInterrupt):
             sys.excepthook = _say_nothing  # it was said
-            raise Interrupted from None
+            end = KeyboardInterrupt()  # the interpreter looks for this very class, and dies of the signal then
+            end.of_script = True  # type: ignore[attr-defined]  # for main(), which takes other ones for its own
+            raise end from None
         return 1
     record.end(None)
     return 0
@@ -101,7 +99,7 @@ def _script(words: list[str]) -> _Program:
         found = "is a folder" if path.is_dir() else "does not exist"
         module = "" if path.suffix or path.is_dir() or os.sep in given else f" A module: mlotel run -m {given}"
         raise InvalidArgumentError(f"Cannot run {given!r}: it {found}. Give the path of a Python file.{module}")
-    absolute = os.path.abspath(given)  # noqa: PTH100 - as python does: links in it are not followed
+    absolute = os.path.join(os.getcwd(), given)  # noqa: PTH109, PTH118 - as python does, which leaves ./ in it
     main = ModuleType("__main__")
     main.__file__ = absolute
     vars(main).update(__cached__=None, __package__=None)
@@ -166,6 +164,7 @@ class _Recording:
         self._quiet = quiet
         self._no_color = no_color
         self._run: Any = None
+        self._telemetry: Any = None
         self._component: Any = None
 
     def begin(self) -> None:

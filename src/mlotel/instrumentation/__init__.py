@@ -121,7 +121,7 @@ def uninstrument(*names: str) -> None:
 
 
 def found() -> list[str]:
-    """Every library that is supported and installed, less those that ``OTEL_PYTHON_DISABLED_INSTRUMENTATIONS`` names."""
+    """Every supported library that is installed, less those that ``OTEL_PYTHON_DISABLED_INSTRUMENTATIONS`` names."""
     listed = os.environ.get("OTEL_PYTHON_DISABLED_INSTRUMENTATIONS", "").split(",")
     off = {name.strip() for name in listed}
     off |= {library for group in off & GROUPS.keys() for library in GROUPS[group]}

@@ -184,9 +184,12 @@ class Patch:
             raw = _below(vars(owner)[name])
             passed_over(wrapper)
             replacement = _stand_in(raw, wrapper, self._switch, _home(owner), name)
-            self._passing[key] = _PassingSite(owner, name, self._switch, lambda _: self._passing.pop(key, None))
+            self._passing[key] = _PassingSite(owner, name, self._switch, lambda _: self._gone(key))
             setattr(owner, name, replacement)
             _keep_picklable(replacement, owner, name)
+
+    def _gone(self, key: tuple[int, str]) -> None:
+        self._passing.pop(key, None)
 
     def suits(self) -> bool:
         """Whether the library that was loaded is one that is supported."""

@@ -82,7 +82,9 @@ def _adopt(patch: Patch, wrappers: dict[str, Callable[..., Any]], cls: type) -> 
             if isinstance(raw, FunctionType):
                 patch.around_own(base, name, wrappers[name])
             elif type(raw).__name__ == "_AvailableIfDescriptor" and isinstance(raw.fn, FunctionType):
-                patch.around_own(raw, "fn", wrappers[name])  # it checks whether there is such a method, and then binds this
+                patch.around_own(
+                    raw, "fn", wrappers[name]
+                )  # it checks whether there is such a method, and then binds this
 
 
 class _Made:

@@ -319,7 +319,9 @@ def _node(kind: str, span: SpanRecord) -> Node:
 
 def _component(span: SpanRecord) -> str:
     """Name of a component; of a call into a library, what was called and of what."""
-    return span.name if names.ML_OPERATION_NAME in span.attributes else _text(span.attributes.get(names.ML_COMPONENT_NAME))
+    return (
+        span.name if names.ML_OPERATION_NAME in span.attributes else _text(span.attributes.get(names.ML_COMPONENT_NAME))
+    )
 
 
 def _unfinished(record: SpanRecord | EventRecord, key: Key, start_ns: int, signs: _Signs, now_ns: int) -> Node:

@@ -11,6 +11,7 @@ from typing import Any, cast
 
 from opentelemetry import context
 from opentelemetry.context import Context
+from opentelemetry.trace import INVALID_SPAN, set_span_in_context
 
 from mlotel import _clock, _current, _providers, logs, metrics
 from mlotel._guard import guard
@@ -32,6 +33,8 @@ from mlotel.types import AttributeValue
 __all__ = ["FRAME", "TASK", "Call", "Frame", "SpanCall", "frame_in", "method", "recorded", "warned"]
 
 FITS = frozenset({"fit", "partial_fit", "fit_transform", "fit_predict", "search"})
+# The duration of the call leads from a metric to its span; an exemplar costs as much as a record.
+_NO_EXEMPLAR = set_span_in_context(INVALID_SPAN, Context())
 MAX_WARNINGS = 20
 """Events of one call about what did not converge; all are counted."""
 
@@ -97,9 +100,10 @@ class Call:
         shows_folds: Whether each fold is a span.
         is_open: Whether it has not ended.
         folds: Folds that were begun so far.
+        has_inner: Whether calls inside are spans too.
     """
 
-    __slots__ = ("_lock", "_names", "_steps", "component", "failures", "folds", "is_open", "operation", "shows_folds",
+    __slots__ = ("_lock", "_names", "_steps", "component", "failures", "folds", "has_inner", "is_open", "operation", "shows_folds",
                  "system")  # fmt: skip
 
     def __init__(self, component: str, operation: str, system: str, *, shows_folds: bool = False) -> None:
@@ -108,6 +112,7 @@ class Call:
         self.system = system
         self.shows_folds = shows_folds
         self.is_open = True
+        self.has_inner = "estimator" in span_groups()
         self.folds = 0
         self.failures = 0
         self._names: dict[int, str] = {}
@@ -147,7 +152,7 @@ class Call:
                 names.ML_COMPONENT_NAME: self.component,
                 names.ML_SYSTEM_NAME: self.system,
             }
-            metrics.record(specs.ML_STEP_DURATION, took_ns / 1e9, labels, self.context)
+            metrics.record(specs.ML_STEP_DURATION, took_ns / 1e9, labels, _NO_EXEMPLAR)
             found[f"{names.ML_STEP_TIME_TEMPLATE}.{attributes.key(step)}"] = took_ns / 1e9
         return found
 
@@ -164,6 +169,8 @@ class SpanCall(Call):
     """
 
     __slots__ = ("_records", "_start_ns", "frame", "owner", "scope")
+
+    scope: Scope
 
     def __init__(self, operation: str, owner: Any, place: str, ctx: Context, outer: Call | None) -> None:
         kind = kinds.kind_of(type(owner))
@@ -266,7 +273,7 @@ def method(operation: str) -> Wrapper:
             return recorded(_Begun(operation, wrapped, args, kwargs, None), wrapped, args, kwargs)
         if not args or frame.holds(args[0]):
             return wrapped(*args, **kwargs)
-        if "estimator" in span_groups() and _counts(frame):
+        if frame.call.has_inner and _counts(frame):
             return recorded(_Begun(operation, wrapped, args, kwargs, frame), wrapped, args, kwargs)
         return _inner(frame, wrapped, args, kwargs)
 
@@ -345,7 +352,7 @@ class _Begun:
         """X or y: the first or second argument behind ``self``."""
         if len(self._args) > position + 1:
             return self._args[position + 1]
-        for name in (("X", "raw_documents", "y", "Z") if position == 0 else ("y",)):
+        for name in ("X", "raw_documents", "y", "Z") if position == 0 else ("y",):
             if name in self._kwargs:
                 return self._kwargs[name]
         return None

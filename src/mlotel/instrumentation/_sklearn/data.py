@@ -41,7 +41,7 @@ def data_facts(value: Any) -> dict[str, AttributeValue]:
 
 def _shape(value: Any) -> tuple[int | None, int | None]:
     if type(value) in (list, tuple):
-        first = value[0] if value else None
+        first: Any = value[0] if value else None
         return len(value), len(first) if type(first) in (list, tuple) else None
     if _is_sparse(value):
         return int(value.shape[0]), int(value.shape[1])

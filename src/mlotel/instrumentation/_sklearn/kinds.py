@@ -45,6 +45,12 @@ class Kind:
 
 
 _known: "dict[int, tuple[weakref.ref[type], Kind]]" = {}
+_models: "dict[int, tuple[weakref.ref[type], bool]]" = {}
+
+
+def _forget(known: dict[int, Any], key: int) -> None:
+    """A class has gone, and another one may get its id."""
+    known.pop(key, None)
 
 
 def kind_of(cls: type) -> Kind:
@@ -54,7 +60,7 @@ def kind_of(cls: type) -> Kind:
     if found is not None and found[0]() is cls:
         return found[1]
     kind = _kind(cls)
-    _known[key] = weakref.ref(cls, lambda _: _known.pop(key, None)), kind
+    _known[key] = weakref.ref(cls, lambda _: _forget(_known, key)), kind
     return kind
 
 
@@ -97,14 +103,21 @@ def stored(estimator: Any) -> dict[str, Any]:
 
 def is_estimator(value: Any) -> bool:
     """Whether ``value`` follows the protocol of estimators: an object whose class has ``fit`` and ``get_params``."""
-    return artifacts.kind_of(value) == "model"
+    cls = type(value)
+    key = id(cls)
+    known = _models.get(key)
+    if known is not None and known[0]() is cls:
+        return known[1]
+    answer = artifacts.kind_of(value) == "model"
+    _models[key] = weakref.ref(cls, lambda _: _forget(_models, key)), answer
+    return answer
 
 
 def parts_of(estimator: Any) -> list[tuple[str, Any]]:
     """Names and parts of a pipeline, a union, a column transformer or an ensemble that was given named parts."""
     own = stored(estimator)
     for attribute in _PARTS:
-        listed = own.get(attribute)
+        listed: Any = own.get(attribute)
         if type(listed) not in (list, tuple):
             continue
         named = [part for part in listed if type(part) is tuple and len(part) in (2, 3) and type(part[0]) is str]

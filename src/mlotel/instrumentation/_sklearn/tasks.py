@@ -30,6 +30,7 @@ __all__ = ["Task", "cross_validate", "parallel"]
 FOLD = ("sklearn.model_selection._validation", "_fit_and_score")
 FLUSH_MS = 5000
 
+
 def parallel(wrapped: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Called instead of ``joblib.Parallel.__call__``."""
     with guard("carry a call to workers"):
@@ -103,7 +104,9 @@ class _Place(tuple[str, str, str, bool]):
         if frame is None:
             return _Place(("", "", "", True))
         call = frame.call
-        return _Place((call.component, call.operation, call.system, call.shows_folds and getattr(call, "frame", None) is frame))
+        return _Place(
+            (call.component, call.operation, call.system, call.shows_folds and getattr(call, "frame", None) is frame)
+        )
 
 
 class Task:

@@ -103,8 +103,8 @@ class Call:
         has_inner: Whether calls inside are spans too.
     """
 
-    __slots__ = ("_lock", "_names", "_steps", "component", "failures", "folds", "has_inner", "is_open", "operation", "shows_folds",
-                 "system")  # fmt: skip
+    __slots__ = ("_lock", "_names", "_steps", "component", "failures", "folds", "has_inner", "is_open",
+                 "operation", "shows_folds", "system")  # fmt: skip
 
     def __init__(self, component: str, operation: str, system: str, *, shows_folds: bool = False) -> None:
         self.component = component

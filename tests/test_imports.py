@@ -68,7 +68,10 @@ HEAVY_ALLOWED = {"quality", "performance", "artifacts", "drift", "monitor", "loo
 LOADERS = {"import_module", "__import__", "find_spec", "run_module", "run_path"}
 LOADS = {  # every line that turns a string into a module
     "__init__": ["import_module(_HOMES[name])", "import_module(f'mlotel.{name}')"],  # a public name, at its first use
-    "cli.run": ["importlib.util.find_spec(name)", "importlib.util.find_spec(f'{name}.__main__')"],  # for `mlotel run -m`
+    "cli.run": [
+        "importlib.util.find_spec(name)",
+        "importlib.util.find_spec(f'{name}.__main__')",
+    ],  # for `mlotel run -m`
     "instrumentation": ["importlib.util.find_spec(name)"],  # whether a library is there; nothing is loaded
     "_plugins": ["importlib.import_module(f'mlotel.{folder}.{name}')", "importlib.util.find_spec(f'mlotel.{folder}')"],
 }

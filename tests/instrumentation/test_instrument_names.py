@@ -206,7 +206,7 @@ def test_off_leaves_every_function_as_it_was():
     import pyarrow.parquet  # noqa: F401 - all of them are looked at
 
     before = everything(IO)
-    mlotel.instrument()
+    mlotel.instrument("io")
     replaced = {key for key, value in everything(IO).items() if value is not before.get(key)}
     sites = sum(len(patch.sites) for patch in instrumentation._installed.values())
 
@@ -226,7 +226,7 @@ def test_every_function_can_be_pickled_by_name():
     import polars  # noqa: F401 - as above
     import pyarrow.parquet  # noqa: F401 - as above
 
-    mlotel.instrument()
+    mlotel.instrument("io")
     count = 0
     for patch in instrumentation._installed.values():
         for owner, name, _ in patch.sites:

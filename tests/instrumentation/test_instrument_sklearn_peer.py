@@ -100,6 +100,28 @@ print(joblib.load(sys.argv[1]).predict(load_iris(return_X_y=True)[0]).sum())
     assert int(python(code, path)) == model.predict(X).sum()
 
 
+def test_classes_that_cannot_be_imported_reach_workers(capture):
+    """A class of a script or a function goes to another process by value, without anything of ours in it."""
+    cloudpickle = sys.modules["joblib._cloudpickle_wrapper"].cloudpickle  # where it is differs from version to version
+
+    class Doubles(TransformerMixin, BaseEstimator):
+        def fit(self, X, y=None):
+            self.n_ = len(X)
+            return self
+
+        def transform(self, X):
+            return super().__class__ and X * 2
+
+    sent = cloudpickle.dumps(Doubles().fit(X))
+    again = pickle.loads(sent)
+
+    assert b"mlotel" not in sent.replace(__file__.encode(), b"")
+    assert np.array_equal(again.transform(X), X * 2)
+    assert capture.spans("fit Doubles")
+    search = GridSearchCV(make_pipeline(Doubles(), LinearRegression()), {"linearregression__positive": [True]}, cv=2)
+    assert search.set_params(n_jobs=2).fit(X, Y).best_score_ is not None
+
+
 def test_bound_methods_pickle(capture):
     """A method of an object goes through pickle and back, as a function to call."""
     model = LinearRegression().fit(X, Y)

@@ -8,6 +8,7 @@ Who took a function out of its library before (``from pandas import read_csv``) 
 meanwhile keeps what stood for it, which after ``undo()`` only passes calls on.
 """
 
+import copy
 import functools
 import os
 import pkgutil
@@ -169,13 +170,15 @@ class Patch:
                 self._sites[id(site.owner), name] = site
             _keep_picklable(replacement, owner, name)
 
-    def around_own(self, owner: Any, name: str, wrapper: Wrapper) -> None:
+    def around_own(self, owner: Any, name: str, wrapper: Wrapper, *, by_value: bool = False) -> None:
         """Like ``around``, for an attribute of the owner's own, which is not kept alive: a class that was made late.
 
         Args:
             owner: A class, or an object that a class holds.
             name: Attribute that is stored on it.
             wrapper: As for ``around``.
+            by_value: Whether the owner cannot be imported, so that cloudpickle sends it to workers piece by piece:
+                then the original function is what is sent.
         """
         with _lock:
             key = id(owner), name
@@ -183,10 +186,15 @@ class Patch:
                 return
             raw = _below(vars(owner)[name])
             passed_over(wrapper)
-            replacement = _stand_in(raw, wrapper, self._switch, _home(owner), name)
+            if by_value:
+                replacement = _SentStandIn(raw, wrapper, self._switch)
+                vars(replacement)["_self_mlotel"] = _Mark(replacement, raw, self._switch)
+            else:
+                replacement = _stand_in(raw, wrapper, self._switch, _home(owner), name)
             self._passing[key] = _PassingSite(owner, name, self._switch, lambda _: self._gone(key))
             setattr(owner, name, replacement)
-            _keep_picklable(replacement, owner, name)
+            if not by_value:
+                _keep_picklable(replacement, owner, name)
 
     def _gone(self, key: tuple[int, str]) -> None:
         self._passing.pop(key, None)
@@ -377,6 +385,13 @@ class _StandIn:
 
     def __deepcopy__(self, memo: Any) -> Any:
         return self
+
+
+class _SentStandIn(_StandIn):
+    """Stands for a function of a class that is pickled by value: the function itself is pickled."""
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        return copy.copy, (vars(self)["__wrapped__"],)  # a copy of a function is the function
 
 
 def passed_over(function: Callable[..., Any]) -> None:

@@ -77,10 +77,11 @@ def _adopt(patch: Patch, wrappers: dict[str, Callable[..., Any]], cls: type) -> 
         if base is object:
             continue
         own = type.__getattribute__(base, "__dict__")
+        by_value = own.get("__module__") == "__main__" or "<locals>" in type.__getattribute__(base, "__qualname__")
         for name in own.keys() & wrappers.keys():
             raw = own[name]
             if isinstance(raw, FunctionType):
-                patch.around_own(base, name, wrappers[name])
+                patch.around_own(base, name, wrappers[name], by_value=by_value)
             elif type(raw).__name__ == "_AvailableIfDescriptor" and isinstance(raw.fn, FunctionType):
                 patch.around_own(
                     raw, "fn", wrappers[name]

@@ -390,6 +390,10 @@ class _StandIn:
 class _SentStandIn(_StandIn):
     """Stands for a function of a class that is pickled by value: the function itself is pickled."""
 
+    @property  # type: ignore[misc]  # nothing sets it
+    def __class__(self) -> Any:  # cloudpickle takes whatever says that it is a function apart, and asks it nothing
+        return _SentStandIn
+
     def __reduce_ex__(self, protocol: Any) -> Any:
         return copy.copy, (vars(self)["__wrapped__"],)  # a copy of a function is the function
 

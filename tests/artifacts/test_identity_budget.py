@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 
 from mlotel import artifacts
+from mlotel.artifacts import _dispatch
 from mlotel.errors import InvalidArgumentError, InvalidTypeError
 
 N = 100_000
@@ -153,3 +154,16 @@ def test_blake3_without_its_package_names_the_install(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "blake3", None)
     with pytest.raises(InvalidArgumentError, match="pip install blake3"):
         artifacts.identify(1, algorithm="blake3")
+
+
+def test_the_time_starts_when_the_kind_has_been_loaded(monkeypatch):
+    """On a busy machine the import of a library may take longer than the budget, and says nothing of the content."""
+    load = _dispatch._load
+
+    def load_slowly(name):
+        time.sleep(0.3)
+        return load(name)
+
+    monkeypatch.setattr(_dispatch, "_load", load_slowly)
+
+    assert artifacts.identify(np.arange(10.0), budget_s=0.2).scope == "full"

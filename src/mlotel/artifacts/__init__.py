@@ -111,13 +111,14 @@ def identify(value: Any, *, algorithm: str = "xxh3", budget_s: float | None = 2.
         'none'
     """
     new = state_maker(algorithm)
-    deadline = deadline_of(budget_s)
+    deadline_of(budget_s)  # raises what it cannot use
     try:
         kind = _dispatch.kind_for(value)
         if kind is None:
             return _refs.reference(value)
         try:
-            return kind.identify(value, Hasher(algorithm, deadline, new=new))
+            # The time starts here: the first value of a kind loads what knows it, which says nothing of the content.
+            return kind.identify(value, Hasher(algorithm, deadline_of(budget_s), new=new))
         except OverBudget:
             return kind.identify(value, Hasher(algorithm, sampling=True, new=new))
     except (KeyboardInterrupt, SystemExit, GeneratorExit):

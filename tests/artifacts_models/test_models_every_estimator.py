@@ -13,6 +13,7 @@ import joblib
 import pytest
 from estimator_cases import INSENSITIVE, KEEPS_NOTHING, NOT_FITTED, every
 from sklearn.base import clone
+from sklearn.experimental import enable_halving_search_cv, enable_iterative_imputer  # noqa: F401 - here, not in the child
 
 from mlotel import artifacts
 

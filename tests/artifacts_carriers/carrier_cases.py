@@ -135,7 +135,7 @@ SHOWS_FOOTERS = hasattr(pa.ipc.RecordBatchFileReader, "metadata")
 
 def _arrow_shown(path: Path) -> str:
     if not SHOWS_FOOTERS:
-        [text] = re.findall(rb'mlotel\0\0.{4}({"version":1,.*?"created_ns":[0-9]+})\0', path.read_bytes(), re.DOTALL)
+        [text] = re.findall(rb'mlotel\0\0.{4}({"version":1,[^\0]*})\0', path.read_bytes(), re.DOTALL)
         return text.decode()
     return pa.ipc.open_file(path).metadata[b"mlotel"].decode()
 

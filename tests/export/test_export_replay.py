@@ -1,5 +1,6 @@
 """What waits on disk is delivered once, in order, and every record that is not is counted."""
 
+import gc
 import threading
 import time
 

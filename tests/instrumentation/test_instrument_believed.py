@@ -80,9 +80,17 @@ def written(capture, work, path):
     return capture.span(f"write {path.name}")
 
 
+OLD_POLARS = tuple(map(int, pl.__version__.split(".")[:2])) < (1, 10)
+
+
 def reading(capture, work, path):
     with mlotel.component("fit"):
-        work(path)
+        try:
+            work(path)
+        except (pl.exceptions.ComputeError, pl.exceptions.PanicException) as error:
+            if OLD_POLARS:
+                pytest.skip(f"this polars cannot read it: {error}")
+            raise
     return capture.spans(f"read {path.name}")[-1]
 
 

@@ -148,10 +148,10 @@ def _source(plain: Mapping[str, Any]) -> Source:
 
 def _profile(plain: Mapping[str, Any]) -> Profile:
     known = {name: plain[name] if kind is str else _parsed(plain[name]) for name, kind in _PLAIN.items()}
-    missing = known.pop("missing")
     for name, value in known.items():
         if not isinstance(value, _PLAIN[name]) or isinstance(value, bool):
             raise TypeError(f"{name} of {plain['name']!r} is {value!r}")
+    missing = known.pop("missing")
     counts = np.array(plain["counts"], np.int64)
     limit = np.array(plain.get("limit_counts", plain["counts"]), np.int64)
     if counts.ndim != 1 or limit.shape != counts.shape or counts.size < 3:

@@ -118,14 +118,14 @@ class Timer:
 def watch(timer: Timer) -> None:
     """Put ``timer`` at every border between the example and mlotel. Fails when a border was moved."""
     import mlotel
-    from mlotel.tracing import checks, components, functions, runs
+    from mlotel.tracing import checks, components, functions, runs, steps
 
     def replace(owner: Any, *names: str, inside: bool = True) -> None:
         for name in names:
             setattr(owner, name, timer.around(getattr(owner, name), inside))
 
     replace(mlotel, "configure", "pipeline", "component", "read", "write")
-    replace(components.ComponentCalls, "__enter__", "__exit__", "__call__")
+    replace(steps.ComponentCalls, "__enter__", "__exit__", "__call__")
     replace(components.Component, "read", "write", "removed", "param")
     replace(runs.Pipeline, "__enter__", "__exit__", "__call__")
     replace(checks.BoundCheck, "_call", inside=False)
@@ -134,7 +134,7 @@ def watch(timer: Timer) -> None:
         return timer.around(original(timer.around(function, inside=False), *rest), inside=True)
 
     original = functions.wrap
-    for module in (components, runs):
+    for module in (steps, runs):
         if module.wrap is not original:
             raise AttributeError(f"{module.__name__} no longer decorates with functions.wrap")
         module.wrap = wrap  # type: ignore[attr-defined]  # a name that it imports

@@ -25,15 +25,15 @@ if TYPE_CHECKING:
     from mlotel.logs.filtering import log_filter as log_filter
     from mlotel.monitor.observe import observe as observe
     from mlotel.tracing.components import Component as Component
-    from mlotel.tracing.components import component as component
-    from mlotel.tracing.components import param as param
-    from mlotel.tracing.components import read as read
-    from mlotel.tracing.components import removed as removed
-    from mlotel.tracing.components import write as write
     from mlotel.tracing.context import carry as carry
     from mlotel.tracing.context import environment as environment
+    from mlotel.tracing.current import param as param
+    from mlotel.tracing.current import read as read
+    from mlotel.tracing.current import removed as removed
+    from mlotel.tracing.current import write as write
     from mlotel.tracing.runs import Run as Run
     from mlotel.tracing.runs import pipeline as pipeline
+    from mlotel.tracing.steps import component as component
     from mlotel.types import Check as Check
     from mlotel.types import Flush as Flush
     from mlotel.types import Identity as Identity
@@ -47,18 +47,18 @@ _HOMES = {
     "Run": "mlotel.tracing.runs",
     "Telemetry": "mlotel._setup",
     "carry": "mlotel.tracing.context",
-    "component": "mlotel.tracing.components",
+    "component": "mlotel.tracing.steps",
     "configure": "mlotel._setup",
     "environment": "mlotel.tracing.context",
     "instrument": "mlotel.instrumentation",
     "log_filter": "mlotel.logs.filtering",
     "observe": "mlotel.monitor.observe",
     "pipeline": "mlotel.tracing.runs",
-    "param": "mlotel.tracing.components",
-    "read": "mlotel.tracing.components",
-    "removed": "mlotel.tracing.components",
+    "param": "mlotel.tracing.current",
+    "read": "mlotel.tracing.current",
+    "removed": "mlotel.tracing.current",
     "uninstrument": "mlotel.instrumentation",
-    "write": "mlotel.tracing.components",
+    "write": "mlotel.tracing.current",
 }
 _MODULES = frozenset({"artifacts", "drift", "errors", "quality", "testing"})
 

@@ -157,15 +157,20 @@ def printer(active: Active) -> Callable[[list[SpanRecord]], None] | None:
     if active.options.is_quiet or is_terminal is None or not is_terminal():
         return None
 
-    def print_tree(spans: list[SpanRecord]) -> None:
-        with _guard.guard("print the tree of a run"):
-            from mlotel.terminal import print_run
+    return partial(print_tree, active)
 
-            where, lost = _where(active)
-            facts = active.facts.attributes()
-            print_run([replace(span, resource=facts) for span in spans], where=where, lost=lost, stream=sys.stderr)
 
-    return print_tree
+def print_tree(active: Active, spans: list[SpanRecord], *, no_colour: bool = False) -> None:
+    """Print the tree of a run that has ended to standard error, and where its record is."""
+    with _guard.guard("print the tree of a run"):
+        from mlotel.terminal import print_run
+
+        if sys.stderr is None:
+            return
+        where, lost = _where(active)
+        facts = active.facts.attributes()
+        shown = [replace(span, resource=facts) for span in spans]
+        print_run(shown, where=where, lost=lost, stream=sys.stderr, no_colour=no_colour)
 
 
 def _where(active: Active) -> tuple[str | None, int | None]:

@@ -171,8 +171,9 @@ class _Recording:
         """Set mlotel up and open the pipeline."""
         from mlotel import _settings, instrumentation
         from mlotel._setup import configure
-        from mlotel.tracing import components
+        from mlotel.tracing.components import begun
         from mlotel.tracing.runs import pipeline
+        from mlotel.tracing.steps import component
 
         if _settings.is_disabled():
             return
@@ -186,7 +187,7 @@ class _Recording:
         self._run = pipeline(name)._begun(name, f"{name}.<module>", {})
         self._run._attach()
         # Files that are read and written at the top of the script belong to a component, as all files do.
-        self._component = components._begun(name, components.component(name, type="script")._declaration)
+        self._component = begun(name, component(name, type="script")._declaration)
         self._component._attach()
 
     def end(self, error: BaseException | None) -> None:
@@ -209,21 +210,11 @@ class _Recording:
         return telemetry
 
     def _print(self, spans: "list[SpanRecord]") -> None:
-        from mlotel._guard import guard
+        from mlotel._setup import _assemble, _configure
 
-        with guard("print the tree of a run"):
-            from dataclasses import replace
-
-            from mlotel._setup import _assemble, _configure
-            from mlotel.terminal import print_run
-
-            active = _configure._holder.active
-            if active is None or sys.stderr is None:
-                return
-            where, lost = _assemble._where(active)
-            resource = active.facts.attributes()
-            shown = [replace(span, resource=resource) for span in spans]
-            print_run(shown, where=where, lost=lost, stream=sys.stderr)
+        active = _configure._holder.active
+        if active is not None:
+            _assemble.print_tree(active, spans, no_colour=self._no_color)
 
 
 def _wanted() -> list[str]:

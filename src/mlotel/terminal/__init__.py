@@ -12,7 +12,14 @@ MAX_LINES = 100
 """Lines of a tree printed at the end of a run: what scrolled away is not read. ``mlotel show`` has them all."""
 
 
-def print_run(spans: Sequence[SpanRecord], *, where: str | None, stream: TextIO, lost: int | None = 0) -> None:
+def print_run(
+    spans: Sequence[SpanRecord],
+    *,
+    where: str | None,
+    stream: TextIO,
+    lost: int | None = 0,
+    no_colour: bool = False,
+) -> None:
     """Print the tree of a run that has ended, where its record went, and what to type next. Never raises.
 
     Args:
@@ -20,6 +27,7 @@ def print_run(spans: Sequence[SpanRecord], *, where: str | None, stream: TextIO,
         where: Folder or address that the record went to; None prints nothing about it.
         lost: Spans that did not arrive there so far; None while they are under way.
         stream: Where to print. Colours and width follow what it can show.
+        no_colour: Print without colours, whatever it can show.
 
     Example:
         >>> import sys
@@ -40,7 +48,7 @@ def print_run(spans: Sequence[SpanRecord], *, where: str | None, stream: TextIO,
         runs = build_runs(spans)
         if not runs:
             return
-        style = style_of(stream)
+        style = style_of(stream, no_colour=no_colour)
         lines = render_run(runs[-1], style, max_lines=MAX_LINES)
         lines += footer(runs[-1], style, where, lost=lost)
         try:

@@ -231,7 +231,6 @@ class _Parents:
     """Finds the pipeline or component that something hangs below."""
 
     def __init__(self, nodes: dict[Key, Node], spans: dict[Key, SpanRecord]) -> None:
-        self._nodes = nodes
         self._spans = spans
         self._nearest: dict[Key, Node | None] = dict(nodes)
         self._tops: dict[str, list[Node]] = defaultdict(list)

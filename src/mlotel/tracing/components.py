@@ -1,16 +1,15 @@
 """Components: one step of a pipeline, with the artifacts that it reads and writes."""
 
 import contextlib
-import sys
 import threading
 import weakref
-from collections.abc import Callable, Mapping, Sequence
-from types import FrameType, TracebackType
-from typing import Any, Literal, NoReturn, TypeAlias, TypeVar, cast, overload
+from collections.abc import Mapping, Sequence
+from types import FrameType
+from typing import Any, NoReturn, TypeVar, cast
 
 from opentelemetry import context
 from opentelemetry.context import Context
-from opentelemetry.trace import INVALID_SPAN, Span, get_current_span, set_span_in_context
+from opentelemetry.trace import INVALID_SPAN, set_span_in_context
 
 from mlotel import _current, _providers, _settings, artifacts, metrics
 from mlotel._guard import guard
@@ -19,7 +18,7 @@ from mlotel.semconv import attributes as names
 from mlotel.semconv import metrics as specs
 from mlotel.semconv import spans
 from mlotel.tracing import attributes, lineage, usage
-from mlotel.tracing.arguments import refuse_unknown, require_choice, require_name, require_text, shown
+from mlotel.tracing.arguments import refuse_unknown, require_choice, require_text, shown
 from mlotel.tracing.artifacts import (
     TYPES,
     Recorded,
@@ -27,27 +26,22 @@ from mlotel.tracing.artifacts import (
     count_rows_of,
     default_name,
     identity_of,
-    labels_in,
     record,
     staleness,
 )
-from mlotel.tracing.capture import Captured, PathWatch, Signature, arguments_of, members, result_of
+from mlotel.tracing.capture import Captured
 from mlotel.tracing.checks import BoundCheck, identifier, run_checks
 from mlotel.tracing.code import name_of_frame
 from mlotel.tracing.context import parent_context
-from mlotel.tracing.declare import KEYWORDS, Declaration, declare
-from mlotel.tracing.functions import Begin, Execution, wrap
+from mlotel.tracing.declare import Declaration
 from mlotel.tracing.held import Holder
-from mlotel.tracing.opened import Opened
 from mlotel.tracing.runs import Run
 from mlotel.tracing.scope import Records, Scope, span_name
 from mlotel.types import AttributeValue, Identity
 
-__all__ = ["Component", "component", "param", "read", "removed", "write"]
+__all__ = ["Component", "Idle", "begun", "require_artifact"]
 
 T = TypeVar("T")
-F = TypeVar("F", bound=Callable[..., Any])
-CheckFunctions: TypeAlias = Callable[..., Any] | Sequence[Callable[..., Any]]
 
 # The duration leads from a metric to its span; one exemplar a component is enough, and each costs as much as a record.
 _NO_EXEMPLAR = set_span_in_context(INVALID_SPAN, Context())
@@ -280,7 +274,7 @@ class Component:
         kind: str | None,
         made_by: str | None = None,
     ) -> None:
-        _require_artifact(call, name, uri, kind, made_by)
+        require_artifact(call, name, uri, kind, made_by)
         recorded = self._record(role, value, name, uri, kind, made_by=made_by)
         if self._declaration.has_checks:
             self._keep(role, name or (default_name(value) if recorded is None else recorded.name), value)
@@ -479,7 +473,7 @@ class Component:
         return facts
 
 
-class _Idle(Component):
+class Idle(Component):
     """A component that nobody watches: its methods only look at their arguments."""
 
     __slots__ = ()
@@ -497,75 +491,16 @@ class _Idle(Component):
         kind: str | None,
         made_by: str | None = None,
     ) -> None:
-        _require_artifact(call, name, uri, kind, made_by)
+        require_artifact(call, name, uri, kind, made_by)
 
     def _count_removed(self, why: str, count: int) -> None:
         pass
 
     def param(self, **params: Any) -> None:
-        pass
+        """Nothing is recorded."""
 
 
-class ComponentCalls:
-    """What ``mlotel.component(…)`` returns: a context manager, and a decorator for functions of every kind."""
-
-    __slots__ = ("_declaration", "_name", "_open")
-
-    def __init__(self, name: str | None, declaration: Declaration) -> None:
-        self._name = name
-        self._declaration = declaration
-        self._open: Opened[Component] = Opened()
-
-    def __call__(self, function: F) -> F:
-        """Make every call of ``function`` an execution of the component. Its kind, signature and type stay."""
-        return wrap(function, "component", self._calls_of)
-
-    def _calls_of(self, function: Callable[..., Any]) -> Begin:
-        signature = Signature(function, "component")
-        name = self._name or signature.name
-        declaration = self._declaration.for_function(function)
-        always = declaration.must_check
-
-        def begin(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Execution | None:
-            if not always and not _providers.is_listening():
-                return None
-            return _Call(_begun(name, declaration), signature)
-
-        return begin
-
-    def __enter__(self) -> Component:
-        if self._name is None:
-            raise InvalidArgumentError(
-                "component() as a context manager needs a name: with mlotel.component('clean') as c: …"
-            )
-        caller = sys._getframe(1)
-        if not self._declaration.must_check and not _providers.is_listening():
-            return self._open.add(caller, _Idle(self._name))
-        made = _begun(self._name, self._declaration, caller)
-        made._attach()
-        try:
-            made._run_checks_without_inputs()
-        except BaseException as error:
-            made._finish(error)
-            raise
-        return self._open.add(caller, made)
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        made = self._open.take(sys._getframe(1), _current.COMPONENT)
-        if type(made) is _Idle:
-            return
-        if error is None:
-            try:
-                made._run_remaining_checks()
-            except BaseException as failed:
-                made._finish(failed)
-                raise
-        made._finish(error)
-
-
-def _begun(name: str, declaration: Declaration, caller: FrameType | None = None) -> Component:
+def begun(name: str, declaration: Declaration, caller: FrameType | None = None) -> Component:
     """An execution that has begun; nothing is current yet."""
     made = Component(name, declaration)
     if _providers.is_listening():
@@ -576,68 +511,10 @@ def _begun(name: str, declaration: Declaration, caller: FrameType | None = None)
     return made
 
 
-class _Call:
-    """One call of a decorated function."""
-
-    __slots__ = ("_component", "_paths", "_read", "_signature", "attach", "finish", "resume", "suspend")
-
-    def __init__(self, component: Component, signature: Signature) -> None:
-        self._component = component
-        self._signature = signature
-        self._paths: PathWatch | None = None
-        self._read: dict[str, Recorded | None] = {}
-        self.attach = component._attach
-        self.resume = component._resume
-        self.suspend = component._suspend
-        self.finish = component._finish
-
-    def inputs(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        """Record the arguments, then run the checks before the call."""
-        component = self._component
-        if not (args or kwargs or self._signature.has_parameters or component._declaration.has_checks):
-            return
-        with guard("record the arguments of a function"):
-            arguments = self._signature.arguments(args, kwargs)
-            for name, value in arguments.items():
-                component._keep("input", name, value)
-            if component._scope is not None:
-                captured = arguments_of(arguments, component._declaration.inputs)
-                component._capture("input", captured)
-                if captured.paths and component._is_recording():
-                    self._paths = PathWatch(captured.paths)
-                    for name, path in self._paths.existing():
-                        self._read[name] = component._record("input", path, name)
-        component._run_checks_before()
-
-    def outputs(self, result: Any) -> None:
-        """Record the result, then run the checks after the call."""
-        component = self._component
-        if result is None and self._paths is None and not component._declaration.has_checks:
-            return
-        with guard("record the result of a function"):
-            captured = result_of(result, self._signature.name, component._declaration.outputs)
-            if component._declaration.has_checks:
-                for name, value in (
-                    *captured.artifacts,
-                    *captured.paths,
-                    *captured.params.items(),
-                    *members(result)[0],
-                ):
-                    component._keep("output", name, value)
-                component._keep("output", self._signature.name, result)
-                component._keep("output", "result", result)
-            if component._scope is not None:
-                component._capture("output", captured)
-                for name, value in captured.paths:
-                    component._record("output", value, name)
-                for name, path, changed in self._paths.made(captured.paths) if self._paths is not None else ():
-                    component._record("mutated" if changed else "output", path, name, earlier=self._read.get(name))
-        component._run_remaining_checks()
-
-
-def _require_artifact(
+def require_artifact(
     call: str, name: str | None, uri: str | None, kind: str | None, made_by: str | None = None
 ) -> None:
+    """Raise for arguments of ``read`` and ``write`` that were given wrongly."""
     if name is not None:
         require_text(call, "name", name)
     if uri is not None:
@@ -646,198 +523,3 @@ def _require_artifact(
         require_choice(call, "type", kind, TYPES)
     if made_by is not None:
         lineage.declared(require_text(call, "made_by", made_by), f"xxh3:{'0' * 32}")  # only whether it can be one
-
-
-def _artifact(
-    call: str,
-    role: Role,
-    value: Any,
-    name: str | None,
-    uri: str | None,
-    kind: str | None,
-    made_by: str | None = None,
-) -> None:
-    """Record an artifact of the current component; outside one, of the current span, or alone."""
-    current = cast("Component | None", context.get_value(_current.COMPONENT))
-    if current is not None and current._place is not None:  # a carried function may run when its component has ended
-        current._artifact(call, role, value, name, uri, kind, made_by)
-        return
-    _require_artifact(call, name, uri, kind, made_by)
-    if not _providers.is_listening():
-        return
-    ctx = parent_context()
-    if _current.is_suppressed(ctx):
-        return
-    with guard("record an artifact"):
-        labels = labels_in(ctx)
-        around = get_current_span(ctx)
-        if _providers.tracer_provider() is None or (around is not INVALID_SPAN and not _will_record(around)):
-            count_rows_of(value, role, labels, ctx)
-            return
-        run = cast("Run | None", ctx.get(_current.RUN))
-        records = None if run is None else run._records
-        record(value, role, ctx, name=name, uri=uri, type=kind, labels=labels, records=records, made_by=made_by)
-
-
-def _will_record(parent: Span) -> bool:
-    """Whether a span under ``parent`` is likely to be recorded; a parent in another process tells by its flag."""
-    return parent.is_recording() or parent.get_span_context().trace_flags.sampled
-
-
-@overload
-def component(function: F, /) -> F: ...
-@overload
-def component(
-    name: str | None = None,
-    *,
-    type: str | None = None,
-    owner: str | None = None,
-    description: str | None = None,
-    before: CheckFunctions = (),
-    after: CheckFunctions = (),
-    on_failure: Literal["record", "warn", "raise"] = "record",
-    stale_after_s: float | None = None,
-    memory: Literal["trace"] | None = None,
-    inputs: Mapping[str, str] | None = None,
-    outputs: str | Sequence[str] | None = None,
-) -> ComponentCalls: ...
-def component(
-    name: Any = None,
-    *,
-    type: str | None = None,
-    owner: str | None = None,
-    description: str | None = None,
-    before: CheckFunctions = (),
-    after: CheckFunctions = (),
-    on_failure: str = "record",
-    stale_after_s: float | None = None,
-    memory: str | None = None,
-    inputs: Mapping[str, str] | None = None,
-    outputs: str | Sequence[str] | None = None,
-    **unknown: Any,
-) -> Any:
-    """One step of a pipeline: a context manager, or a decorator, bare or with arguments.
-
-    Each execution is a span with its CPU time and memory, a child of the current component or pipeline, and a record
-    in ``ml.component.duration``. Decorated functions turn data, models and paths into artifacts and scalars into
-    params; they may be async, generators or methods.
-
-    Args:
-        name: Name of the component; a decorated function's own by default.
-        type: What kind of step it is, a word that repeats: ``ingest``, ``transform``, ``train``, ``evaluate``.
-        owner: Who to ask.
-        description: One line; the first of the function's docstring by default.
-        before: Checks of the inputs: functions whose parameters are names of inputs. ``clean-flights`` is asked for as
-            ``clean_flights``. They return a bool, a ``Check`` or None, or raise AssertionError.
-        after: Checks of the outputs, likewise; ``result`` is what a decorated function returned.
-        on_failure: What a failed check does: ``record`` it, ``warn`` as well, or ``raise`` CheckFailed.
-        stale_after_s: Age in seconds from which an input is reported in ``ml.component.staleness``.
-        memory: ``"trace"`` measures what Python allocates (slow); by default the rise of the process's peak.
-        inputs: Artifact names by parameter, for decorated functions.
-        outputs: Name of the result, or names of its parts.
-
-    Raises:
-        InvalidTypeError: If an argument has the wrong type, or a keyword is unknown.
-        InvalidArgumentError: If a name is empty, ``on_failure`` is unknown, or a check asks for a parameter that the
-            decorated function does not have.
-
-    Example:
-        >>> import mlotel
-        >>> with mlotel.component("clean", type="transform") as c:
-        ...     raw = c.read([3.0, 4.0, 999.0], name="raw")
-        ...     kept = c.write([v for v in raw if v < 100], name="clean")
-        ...     c.removed(len(raw) - len(kept), reason="outlier")
-        >>> @mlotel.component
-        ... def mean(values, digits=2):
-        ...     return round(sum(values) / len(values), digits)
-        >>> mean([3.0, 4.0])
-        3.5
-    """
-    refuse_unknown("component", unknown, ("name", *KEYWORDS))
-    function = None
-    if name is not None and not isinstance(name, str):
-        if not callable(name) and not isinstance(name, staticmethod | classmethod):
-            require_name("component", name)
-        function, name = name, None
-    declaration = declare(type, owner, description, before, after, on_failure, stale_after_s, memory, inputs, outputs)
-    calls = ComponentCalls(None if name is None else require_name("component", name), declaration)
-    return calls if function is None else calls(function)
-
-
-def read(
-    value: T,
-    *,
-    name: str | None = None,
-    uri: str | None = None,
-    type: str | None = None,
-    made_by: str | None = None,
-    **unknown: NoReturn,
-) -> T:
-    """Record ``value`` as an input of the current component, and return it.
-
-    Outside a component the span belongs to the current span, or stands alone. Arguments and errors are those of
-    ``Component.read``.
-
-    Example:
-        >>> import mlotel
-        >>> rows = mlotel.read([1.0, 2.0], name="raw")
-    """
-    refuse_unknown("read", unknown, ("name", "uri", "type", "made_by"))
-    _artifact("read", "input", value, name, uri, type, made_by)
-    return value
-
-
-def write(
-    value: T,
-    *,
-    name: str | None = None,
-    uri: str | None = None,
-    type: str | None = None,
-    **unknown: NoReturn,
-) -> T:
-    """Record ``value`` as an output of the current component, and return it. See ``read``.
-
-    Example:
-        >>> import mlotel
-        >>> kept = mlotel.write([1.0, 2.0], name="clean")
-    """
-    refuse_unknown("write", unknown, ("name", "uri", "type"))
-    _artifact("write", "output", value, name, uri, type)
-    return value
-
-
-def removed(rows: int, *, reason: str, **unknown: NoReturn) -> None:
-    """Say that the current component took ``rows`` rows out, and why. For decorated functions.
-
-    Outside a component nothing is recorded. Arguments and errors are those of ``Component.removed``.
-
-    Example:
-        >>> import mlotel
-        >>> @mlotel.component
-        ... def clean(values):
-        ...     kept = [value for value in values if value < 100]
-        ...     mlotel.removed(len(values) - len(kept), reason="outlier")
-        ...     return kept
-        >>> clean([3.0, 4.0, 999.0])
-        [3.0, 4.0]
-    """
-    refuse_unknown("removed", unknown, ("reason",))
-    current = cast("Component | None", context.get_value(_current.COMPONENT))
-    (_NOWHERE if current is None else current).removed(rows, reason=reason)
-
-
-def param(**params: Any) -> None:
-    """Record settings that the current component used. For decorated functions; see ``Component.param``.
-
-    Outside a component nothing is recorded.
-
-    Example:
-        >>> import mlotel
-        >>> mlotel.param(depth=6)
-    """
-    current = cast("Component | None", context.get_value(_current.COMPONENT))
-    if current is not None:
-        current.param(**params)
-
-
-_NOWHERE = _Idle("")

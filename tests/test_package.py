@@ -92,8 +92,8 @@ def test_metadata_state_licence_dependencies_and_extras(wheel_metadata):
     assert wheel_metadata["License-Expression"] == "Apache-2.0"
     assert set(wheel_metadata.get_all("License-File")) == {"LICENSE", "NOTICE"}
     assert base == {
-        "numpy", "opentelemetry-api", "opentelemetry-exporter-otlp", "opentelemetry-exporter-otlp-json-common",
-        "opentelemetry-instrumentation", "opentelemetry-sdk", "scipy", "xxhash",
+        "numpy", "opentelemetry-api", "opentelemetry-exporter-otlp", "opentelemetry-instrumentation",
+        "opentelemetry-sdk", "scipy", "xxhash",
     }  # fmt: skip
     assert set(wheel_metadata.get_all("Provides-Extra")) == {"ui", "sklearn", "torch", "demo"}
     assert wheel_metadata["Summary"]

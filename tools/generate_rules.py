@@ -7,15 +7,13 @@ Names come from the registry, so a metric that is renamed there is renamed in th
 """
 
 import argparse
-import difflib
 import sys
 import textwrap
 from collections.abc import Iterator
-from pathlib import Path
 
+from generated import ROOT, bring_into_step
 from semconv_registry import Registry, load
 
-ROOT = Path(__file__).resolve().parent.parent
 FOLDER = "collector-config/prometheus/rules"
 WINDOWS = {"1h": "1m", "24h": "5m"}
 """How far back the rules look, and how often."""
@@ -228,22 +226,7 @@ def main() -> int:
         f"{FOLDER}/mlotel-drift.yaml": rules_file(names),
         f"{FOLDER}/mlotel-drift-alerts.yaml": alerts_file(names),
     }
-    out_of_step = False
-    for name, text in wanted.items():
-        path = ROOT / name
-        found = path.read_text(encoding="utf-8") if path.exists() else ""
-        if found == text:
-            continue
-        out_of_step = True
-        if options.check:
-            print(
-                *difflib.unified_diff(found.splitlines(), text.splitlines(), name, "generated", lineterm=""), sep="\n"
-            )
-        else:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text, encoding="utf-8")
-            print(f"wrote {name}")
-    return int(options.check and out_of_step)
+    return bring_into_step(wanted, "from registry/", check=options.check)
 
 
 if __name__ == "__main__":

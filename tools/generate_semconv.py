@@ -7,7 +7,6 @@ python tools/generate_semconv.py --planned   also rewrite registry/planned.txt: 
 
 import argparse
 import ast
-import difflib
 import re
 import sys
 import textwrap
@@ -16,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import yaml  # type: ignore[import-untyped]  # PyYAML ships no types
+from generated import ROOT, bring_into_step
 from semconv_registry import Attribute, Entry, Ref, Registry, RegistryError, constant, load
 
-ROOT = Path(__file__).resolve().parent.parent
 WIDTH = 120  # of a line: what is written here must be what `ruff format` would leave alone
 
 # Python
@@ -300,21 +299,7 @@ def main() -> int:
     }
     if options.planned:
         wanted["registry/planned.txt"] = planned_text(registry, ROOT / "src" / "mlotel")
-    out_of_step = False
-    for name, text in wanted.items():
-        path = ROOT / name
-        found = path.read_text(encoding="utf-8") if path.exists() else ""
-        if found == text:
-            continue
-        out_of_step = True
-        if options.check:
-            lines = difflib.unified_diff(found.splitlines(), text.splitlines(), name, "from registry/", lineterm="")
-            print(*lines, sep="\n")
-        else:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text, encoding="utf-8")
-            print(f"wrote {name}")
-    return int(options.check and out_of_step)
+    return bring_into_step(wanted, "from registry/", check=options.check)
 
 
 if __name__ == "__main__":

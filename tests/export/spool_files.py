@@ -120,3 +120,8 @@ class Receiver:
             for record in DECODE[signal](REQUESTS[signal].FromString(body))
         ]
         return [record["value"] if signal == "metrics" else record["attributes"]["n"] for record in found]
+
+
+def inside(folder):
+    """Names of what is in ``folder``."""
+    return sorted(path.name for path in folder.iterdir())

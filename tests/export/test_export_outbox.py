@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 import spool_files
+from spool_files import inside
 
 from mlotel.export import _claims
 from mlotel.export._claims import InUseError
@@ -30,18 +31,6 @@ MARKS_OF_NOBODY = [
     '{"traces":[21,0],"aside":7}', '{"traces":[21,0],"aside":{"traces":[[0]]}}',
     '{"traces":[21,0],"aside":{"traces":[[0,0,1,1e999,0]]}}', '{"traces":[21,0],"aside":{"traces":[[-9,0,1,1,1]]}}',
 ]  # fmt: skip
-
-
-@pytest.fixture
-def folder(tmp_path):
-    """A spool folder."""
-    (tmp_path / "spool").mkdir()
-    return tmp_path / "spool"
-
-
-def inside(folder):
-    """Names of what is in ``folder``."""
-    return sorted(path.name for path in folder.iterdir())
 
 
 def names(found):

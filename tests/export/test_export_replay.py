@@ -6,22 +6,10 @@ import time
 
 import pytest
 import spool_files
-from spool_files import Receiver, line, log_line, metric_line
+from spool_files import Receiver, inside, line, log_line, metric_line
 
 from mlotel.export import _claims, replay
 from mlotel.export._sender import Answer
-
-
-@pytest.fixture
-def folder(tmp_path):
-    """A spool folder."""
-    (tmp_path / "spool").mkdir()
-    return tmp_path / "spool"
-
-
-def inside(folder):
-    """Names of what is in ``folder``."""
-    return sorted(path.name for path in folder.iterdir())
 
 
 def test_everything_is_sent_oldest_first_and_removed(folder):

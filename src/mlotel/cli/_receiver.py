@@ -1,10 +1,48 @@
-"""What commands that ask an OTLP receiver, or send to one, share: their arguments."""
+"""What commands that ask an OTLP receiver, or send to one, share: their arguments, and which folders they mean."""
 
 import argparse
 import math
 from collections.abc import Callable
+from pathlib import Path
 
-__all__ = ["header", "seconds"]
+from mlotel.errors import InvalidArgumentError, NotFoundError
+from mlotel.store.spool import default_folders
+
+__all__ = ["add_header", "folders", "header", "seconds"]
+
+
+def add_header(parser: argparse.ArgumentParser, where: str) -> None:
+    """Add ``--header``, which may be repeated.
+
+    Args:
+        parser: Of the command.
+        where: To what it is sent, for the help.
+    """
+    parser.add_argument(
+        "--header",
+        metavar="NAME=VALUE",
+        type=header,
+        action="append",
+        default=[],
+        help=f"sent {where}, may be repeated; where others see your commands, set OTEL_EXPORTER_OTLP_HEADERS",
+    )
+
+
+def folders(store: str | None) -> list[Path]:
+    """Spool folders to look in: the one that ``--store`` names, or those that recording writes to.
+
+    Raises:
+        InvalidArgumentError: If it names a file, or nothing.
+        NotFoundError: If there is no such folder.
+    """
+    if store is None:
+        return default_folders()
+    path = Path(store)
+    if not store or path.is_file():
+        raise InvalidArgumentError(f"--store got {store!r}. Give the folder: a .mlotel folder or a spool folder.")
+    if not path.is_dir():
+        raise NotFoundError(f"Cannot read {store!r}: there is no such folder.")
+    return [path / "spool" if (path / "spool").is_dir() else path]
 
 
 def header(text: str) -> tuple[str, str]:

@@ -4,13 +4,10 @@ import argparse
 import os
 import sys
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlotel._version import __version__
 from mlotel.cli import _base, _receiver
-from mlotel.errors import InvalidArgumentError, NotFoundError
-from mlotel.store.spool import default_folders
 from mlotel.terminal import text, wording
 from mlotel.terminal.style import Line, Style, style_of
 
@@ -30,14 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of this command."""
     parser.add_argument("--endpoint", metavar="URL", help="ask this one, as configure(endpoint=) would use it")
     parser.add_argument("--protocol", metavar="NAME", help="http/protobuf or grpc, as configure(protocol=)")
-    parser.add_argument(
-        "--header",
-        metavar="NAME=VALUE",
-        type=_receiver.header,
-        action="append",
-        default=[],
-        help="sent to the endpoint, may be repeated; where others see your commands, set OTEL_EXPORTER_OTLP_HEADERS",
-    )
+    _receiver.add_header(parser, "to the endpoint")
     parser.add_argument(
         "--timeout",
         metavar="SECONDS",
@@ -57,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # else gRPC writes what the doctor says better; read when it loads
     from mlotel.doctor import Case, examine, worst  # slow to load
 
-    folders = _folders(args.store)
+    folders = _receiver.folders(args.store)
     case = Case(tuple(folders), args.endpoint, args.protocol, dict(args.header), timeout_s=args.timeout)
     found = examine(case)
     results = [result for section in found.values() for result in section]
@@ -69,17 +59,6 @@ def run(args: argparse.Namespace) -> int:
         if lines:
             _base.print_lines(lines)
     return int(any(result.is_finding for result in results))
-
-
-def _folders(store: str | None) -> list[Path]:
-    if store is None:
-        return default_folders()
-    path = Path(store)
-    if not store or path.is_file():
-        raise InvalidArgumentError(f"--store got {store!r}. Give the folder: a .mlotel folder or a spool folder.")
-    if not path.is_dir():
-        raise NotFoundError(f"Cannot read {store!r}: there is no such folder.")
-    return [path / "spool" if (path / "spool").is_dir() else path]
 
 
 def _lines(found: "Mapping[Section, list[Result]]", style: Style, *, is_quiet: bool) -> list[str]:

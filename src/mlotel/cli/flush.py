@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mlotel.cli import _base, _receiver
 from mlotel.errors import InvalidArgumentError, NotFoundError
-from mlotel.store.spool import default_folders
 from mlotel.terminal import wording
 from mlotel.terminal.style import Line, Style, style_of
 from mlotel.types import Signal
@@ -37,14 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--endpoint", metavar="URL", help="such as http://localhost:4318 (default: OTEL_EXPORTER_OTLP_ENDPOINT)"
     )
     parser.add_argument("--protocol", metavar="NAME", help="http/protobuf or grpc (default: http/protobuf)")
-    parser.add_argument(
-        "--header",
-        metavar="NAME=VALUE",
-        type=_receiver.header,
-        action="append",
-        default=[],
-        help="sent with each request, may be repeated; where others see your commands, set OTEL_EXPORTER_OTLP_HEADERS",
-    )
+    _receiver.add_header(parser, "with each request")
     parser.add_argument(
         "--all", action="store_true", help="send local recordings, too; they stay, and are not sent a second time"
     )
@@ -101,7 +93,7 @@ def run(args: argparse.Namespace) -> int:
         InvalidArgumentError: If there is no endpoint, or an argument cannot be used.
         NotFoundError: If nothing waits.
     """
-    folders = _folders(args.store)
+    folders = _receiver.folders(args.store)
     routes = _routes(args)
     from mlotel.export._outbox import Outbox
 
@@ -224,18 +216,6 @@ def _routes(args: argparse.Namespace) -> "dict[Signal, Route]":
 
     found = routes(args.endpoint, args.protocol, dict(args.header))
     return {signal: route for signal, route in found.items() if route.kind == "otlp"}
-
-
-def _folders(store: str | None) -> list[Path]:
-    """Folders to look in: the one that was named, or those that recording writes to."""
-    if store is None:
-        return default_folders()
-    path = Path(store)
-    if not store or path.is_file():
-        raise InvalidArgumentError(f"--store got {store!r}. Give the folder: a .mlotel folder or a spool folder.")
-    if not path.is_dir():
-        raise NotFoundError(f"Cannot read {store!r}: there is no such folder.")
-    return [path / "spool" if (path / "spool").is_dir() else path]
 
 
 def _nothing(folders: list[Path], is_all: bool) -> str:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
@@ -15,7 +16,7 @@ from mlotel.types import Signal
 if TYPE_CHECKING:
     from mlotel._setup._options import Route
 
-__all__ = ["SIGNALS", "Case", "Result", "Section", "Verdict", "routes", "worst"]
+__all__ = ["SIGNALS", "Case", "Result", "Section", "Verdict", "routes", "version_of", "worst"]
 
 SIGNALS: tuple[Signal, ...] = ("traces", "metrics", "logs")
 
@@ -167,3 +168,11 @@ def worst(results: Iterable[Result]) -> Verdict:
 
 def _as_option(found: "re.Match[str]") -> str:
     return f"--{found[2]} got " if found[2] else "Got "
+
+
+def version_of(name: str) -> str | None:
+    """Version of an installed distribution; None where it is not installed."""
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None

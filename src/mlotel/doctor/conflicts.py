@@ -1,10 +1,9 @@
 """Conflicts: who else sets up telemetry in the same programs, and settings that leave runs out."""
 
 import os
-from importlib import metadata
 from pathlib import Path
 
-from mlotel.doctor._base import Case, Result, Section
+from mlotel.doctor._base import Case, Result, Section, version_of
 
 _ORDER = "mlotel then records through its providers and exporters: {other} decides where records go. "
 _OTHERS = {  # distributions that set OpenTelemetry's global providers when they are started, by what starts them
@@ -82,7 +81,7 @@ def _started_before() -> list[Result]:
 def _installed() -> list[Result]:
     results = []
     for name, starter in _OTHERS.items():
-        version = _version(name)
+        version = version_of(name)
         if version is not None:
             said = (
                 f"{version} is installed. Where a program starts it with {starter} before mlotel.configure(), mlotel "
@@ -91,24 +90,15 @@ def _installed() -> list[Result]:
             remedy = "Both at once work; to keep them apart call mlotel.configure() first."
             results.append(Result("info", name, said, remedy, {"version": version, "installed": True}))
     for name, (variable, text) in _BESIDE.items():
-        version = _version(name)
+        version = version_of(name)
         if version is None:
             continue
         is_on = bool(variable) and os.environ.get(variable, "").strip().lower() in ("true", "1")
-        verdict, said = (
-            ("warn", f"{version}, and {variable} is on: {text}") if is_on else ("info", f"{version}: {text}")
-        )
+        said = f"{version}, and {variable} is on: {text}" if is_on else f"{version}: {text}"
         remedy = f"Unset {variable}, or let mlotel.configure() come first." if is_on else ""
         facts = {"version": version, "installed": True, "active": is_on}
-        results.append(Result("warn" if verdict == "warn" else "info", name, said, remedy, facts))
+        results.append(Result("warn" if is_on else "info", name, said, remedy, facts))
     return results
-
-
-def _version(name: str) -> str | None:
-    try:
-        return metadata.version(name)
-    except metadata.PackageNotFoundError:
-        return None
 
 
 def _preload() -> list[Result]:

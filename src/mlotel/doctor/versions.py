@@ -7,7 +7,7 @@ from packaging.requirements import InvalidRequirement, Requirement  # comes with
 
 from mlotel import _plugins
 from mlotel._version import __version__
-from mlotel.doctor._base import Case, Result, Section
+from mlotel.doctor._base import Case, Result, Section, version_of
 
 _BASE = (
     "opentelemetry-api", "opentelemetry-sdk", "opentelemetry-exporter-otlp", "opentelemetry-exporter-otlp-proto-common",
@@ -18,7 +18,7 @@ _SEEN = ("pandas", "polars", "pyarrow", "scipy", "scikit-learn", "joblib", "torc
 
 
 def _look(case: Case) -> list[Result]:
-    found = {name: version for name in _BASE if (version := _version(name)) is not None}
+    found = {name: version for name in _BASE if (version := version_of(name)) is not None}
     said = ", ".join(f"{name} {version}" for name, version in found.items())
     python = f"{platform.python_implementation()} {platform.python_version()}"
     facts = {"python": python, "mlotel": __version__, "packages": found}
@@ -27,13 +27,6 @@ def _look(case: Case) -> list[Result]:
         Result("info", "packages", said),
     ]
     return [*results, *_unfit(), *_libraries()]
-
-
-def _version(name: str) -> str | None:
-    try:
-        return metadata.version(name)
-    except metadata.PackageNotFoundError:
-        return None
 
 
 def _unfit() -> list[Result]:
@@ -46,7 +39,7 @@ def _unfit() -> list[Result]:
     for need in needed:
         if need.marker is not None and not need.marker.evaluate({"extra": ""}):
             continue
-        version = _version(need.name)
+        version = version_of(need.name)
         if version is None or not need.specifier.contains(version, prereleases=True):
             said = f"{version or 'nothing'} is installed; mlotel needs {need}"
             facts = {"version": version, "needs": str(need)}
@@ -60,7 +53,7 @@ def _libraries() -> list[Result]:
     results = []
     for name in _plugins.names("instrumentation"):
         need = _requirement(name)
-        version = None if need is None else _version(need.name)
+        version = None if need is None else version_of(need.name)
         if need is None or version is None:
             continue
         if need.specifier.contains(version, prereleases=True):
@@ -69,7 +62,7 @@ def _libraries() -> list[Result]:
             said = f"{version} is installed; to record its files mlotel needs {need}"
             facts = {"version": version, "needs": str(need)}
             results.append(Result("warn", need.name, said, f"pip install '{need.name}{need.specifier}'", facts))
-    others = {name: version for name in _SEEN if name not in supported and (version := _version(name)) is not None}
+    others = {name: version for name in _SEEN if name not in supported and (version := version_of(name)) is not None}
     for word, libraries, text in (
         ("libraries", supported, "whose files can be recorded"),
         ("also here", others, "known as data or models"),

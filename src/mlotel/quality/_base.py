@@ -80,6 +80,12 @@ class Result:
     skipped: Mapping[str, str] = field(default_factory=dict)
     by: Literal["column", "class", "whole"] = "column"
 
+    @classmethod
+    def shares(cls, name: str, looked: Table, counts: Mapping[str, int], skipped: Mapping[str, str]) -> "Result":
+        """The result of a check that counts rows of each column."""
+        values = {column: count / max(looked.rows, 1) for column, count in counts.items()}
+        return cls(name, "{fraction}", looked.rows, values, counts, skipped)
+
     def __getitem__(self, name: str) -> float:
         return self.values[name]
 

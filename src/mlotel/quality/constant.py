@@ -28,14 +28,7 @@ def constant(table: Any) -> Result:
     """
     looked = table_of(table, "constant")
     counts = {name: _commonest(column) for name, column in looked.columns.items()}
-    return Result(
-        name="constant",
-        unit="{fraction}",
-        rows=looked.rows,
-        values={name: count / max(looked.rows, 1) for name, count in counts.items()},
-        counts=counts,
-        skipped=looked.skipped,
-    )
+    return Result.shares("constant", looked, counts, looked.skipped)
 
 
 def _commonest(column: Column) -> int:

@@ -26,14 +26,7 @@ def missing(table: Any) -> Result:
     """
     looked = table_of(table, "missing")
     counts = {name: int(column.missing.sum()) for name, column in looked.columns.items()}
-    return Result(
-        name="missing",
-        unit="{fraction}",
-        rows=looked.rows,
-        values={name: count / max(looked.rows, 1) for name, count in counts.items()},
-        counts=counts,
-        skipped=looked.skipped,
-    )
+    return Result.shares("missing", looked, counts, looked.skipped)
 
 
 CHECK = QualityCheck(name="missing", measure=missing)

@@ -38,14 +38,7 @@ def out_of_range(table: Any, reference: Any) -> Result:
             values = column.values if column.kind == "number" else column.seconds_or_numbers()
             outside = (values < facts.minimum) | (values > facts.maximum)
             counts[name] = int((outside & ~column.missing).sum())
-    return Result(
-        name="out_of_range",
-        unit="{fraction}",
-        rows=looked.rows,
-        values={name: count / max(looked.rows, 1) for name, count in counts.items()},
-        counts=counts,
-        skipped=skipped,
-    )
+    return Result.shares("out_of_range", looked, counts, skipped)
 
 
 CHECK = QualityCheck(name="out_of_range", measure=out_of_range, reference="needs")

@@ -35,14 +35,7 @@ def unseen(table: Any, reference: Any) -> Result:
         codes, labels = looked.columns[name].codes()
         new = np.array([label not in facts.labels for label in labels], dtype=bool)
         counts[name] = int(new[codes[codes >= 0]].sum())
-    return Result(
-        name="unseen",
-        unit="{fraction}",
-        rows=looked.rows,
-        values={name: count / max(looked.rows, 1) for name, count in counts.items()},
-        counts=counts,
-        skipped=skipped,
-    )
+    return Result.shares("unseen", looked, counts, skipped)
 
 
 CHECK = QualityCheck(name="unseen", measure=unseen, reference="needs")

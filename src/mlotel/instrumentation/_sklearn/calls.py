@@ -270,11 +270,11 @@ def method(operation: str) -> Wrapper:
                 return wrapped(*args, **kwargs)
             frame = frame_in(ctx)  # in a thread to which it was carried
         if frame is None or not frame.call.is_open:
-            return recorded(_Begun(operation, wrapped, args, kwargs, None), wrapped, args, kwargs)
+            return recorded(_Begun(operation, args, kwargs, None), wrapped, args, kwargs)
         if not args or frame.holds(args[0]):
             return wrapped(*args, **kwargs)
         if frame.call.has_inner and _counts(frame):
-            return recorded(_Begun(operation, wrapped, args, kwargs, frame), wrapped, args, kwargs)
+            return recorded(_Begun(operation, args, kwargs, frame), wrapped, args, kwargs)
         return _inner(frame, wrapped, args, kwargs)
 
     return called
@@ -304,18 +304,16 @@ def _inner(frame: Frame, wrapped: Callable[..., Any], args: tuple[Any, ...], kwa
 class _Begun:
     """A method that is about to be called."""
 
-    __slots__ = ("_args", "_call", "_kwargs", "_operation", "_outer", "_wrapped", "frame")
+    __slots__ = ("_args", "_call", "_kwargs", "_operation", "_outer", "frame")
 
     def __init__(
         self,
         operation: str,
-        wrapped: Callable[..., Any],
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
         outer: Frame | None,
     ) -> None:
         self._operation = operation
-        self._wrapped = wrapped
         self._args = args
         self._kwargs = kwargs
         self._outer = outer

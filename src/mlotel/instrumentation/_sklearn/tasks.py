@@ -197,11 +197,10 @@ def _deliver() -> None:
                 flush(FLUSH_MS)
 
 
-class _Fold:
-    """Fitting and scoring on one fold that is about to begin."""
+class _Function:
+    """A call of one of scikit-learn's functions that is about to begin."""
 
-    def __init__(self, index: int, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
-        self._index = index
+    def __init__(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
         self._args = args
         self._kwargs = kwargs
         self._call: SpanCall | None = None
@@ -209,6 +208,14 @@ class _Fold:
 
     def _argument(self, position: int, name: str) -> Any:
         return self._args[position] if len(self._args) > position else self._kwargs.get(name)
+
+
+class _Fold(_Function):
+    """Fitting and scoring on one fold."""
+
+    def __init__(self, index: int, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
+        super().__init__(args, kwargs)
+        self._index = index
 
     def begin(self) -> bool:
         """Open the span and make it current."""
@@ -268,17 +275,8 @@ class _Fold:
         return said
 
 
-class _Validation:
-    """A cross-validation that is about to begin."""
-
-    def __init__(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
-        self._args = args
-        self._kwargs = kwargs
-        self._call: SpanCall | None = None
-        self.frame: Frame | None = None
-
-    def _argument(self, position: int, name: str) -> Any:
-        return self._args[position] if len(self._args) > position else self._kwargs.get(name)
+class _Validation(_Function):
+    """A cross-validation."""
 
     def begin(self) -> bool:
         """Open the span and make it current; whether there is one."""

@@ -87,6 +87,15 @@ def test_a_script_leaves_its_run_and_a_tree(work):
     assert link["spanId"] == found["write LinearRegression"]["spanId"]
 
 
+@pytest.mark.parametrize("place", ["before", "after"])
+def test_the_tree_has_no_colours_where_none_are_wanted(work, place):
+    """``--no-color`` counts for the tree at the end, too, before the command or after it."""
+    words = ["--no-color", "run", "train.py"] if place == "before" else ["run", "--no-color", "train.py"]
+
+    assert "\x1b[" in call(work, COMMAND, "run", "train.py", FORCE_COLOR="1").stderr
+    assert "\x1b[" not in call(work, COMMAND, *words, FORCE_COLOR="1").stderr
+
+
 @pytest.mark.parametrize("words", [["shows.py", "a", "--json", "-q"], ["./shows.py"], ["-m", "package", "--b"],
                                    ["-m", "package.part"], ["-m", "helper"]], ids=str)  # fmt: skip
 def test_a_program_sees_what_it_sees_under_python(work, words):

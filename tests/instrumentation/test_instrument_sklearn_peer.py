@@ -14,6 +14,7 @@ import warnings
 import joblib
 import numpy as np
 import pytest
+import sklearn
 from sklearn import base, pipeline
 from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.datasets import load_iris
@@ -191,7 +192,8 @@ def test_uninstrument_misses_no_class():
     mlotel.uninstrument("sklearn")
     after = state()
 
-    assert sum(before[key] is not during[key] for key in before) > 500
+    several = 500 if tuple(map(int, sklearn.__version__.split(".")[:2])) >= (1, 6) else 450  # it had fewer estimators
+    assert sum(before[key] is not during[key] for key in before) > several
     assert [key for key in before if after[key] is not before[key]] == []
 
 

@@ -149,7 +149,8 @@ def test_joblib_still_knows_how_many_tasks_there_are(capture):
     parallel = joblib.Parallel(n_jobs=2, backend="threading", return_as="generator")
 
     assert list(parallel([joblib.delayed(abs)(-n) for n in range(4)])) == [0, 1, 2, 3]
-    assert parallel.n_tasks == 4
+    if tuple(map(int, joblib.__version__.split(".")[:2])) >= (1, 5):  # earlier ones do not say
+        assert parallel.n_tasks == 4
     assert joblib.Parallel(n_jobs=1)(joblib.delayed(abs)(-n) for n in range(3)) == [0, 1, 2]
 
 

@@ -580,6 +580,31 @@ def test_eight_processes_at_once(opened, path):
         assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
 
 
+def test_an_index_made_in_the_middle_of_a_look_is_no_strangers(opened, path, ignored, monkeypatch):
+    """A look that begins before another process makes the tables sees none of them, or all, and never half."""
+
+    connect, looks = sqlite3.connect, []
+
+    class Meddled(sqlite3.Connection):
+        def execute(self, statement, *arguments):
+            if statement == "SELECT name FROM sqlite_master" and not looks:
+                looks.append(statement)
+                with closing(connect(path, timeout=0.01)) as other:
+                    try:
+                        other.executescript(";".join(["BEGIN EXCLUSIVE", *_lineage_db._SCHEMA, "COMMIT"]))
+                    except sqlite3.OperationalError:  # it waits until the look is over
+                        other.rollback()
+            return super().execute(statement, *arguments)
+
+    monkeypatch.setattr(sqlite3, "connect", lambda *words, **named: connect(*words, **{**named, "factory": Meddled}))
+    with closing(Index.open()) as one:
+        one.add(made(1))
+
+    assert looks
+    assert ignored() == {}
+    assert opened().find(an_id(1)) == replace(made(1), evidence="index")
+
+
 def test_a_lock_is_not_waited_for_long(opened, path, ignored):
     """While another process holds the database nothing waits longer than 50 ms, and after that nothing waits at all."""
     kept(made(1))

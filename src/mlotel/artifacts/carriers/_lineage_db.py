@@ -131,10 +131,14 @@ class Connection:
         """Whether it is an index; a new file is made one, or left empty without ``create``."""
         with self._working():
             self._raw.execute("PRAGMA synchronous = OFF")
-            if self._is_index():
-                return True
-            if not create:
-                return False
+            self._raw.execute("BEGIN")  # one look: half of it from before another process made the tables would mislead
+            try:
+                is_index = self._is_index()
+            finally:
+                if self._raw.in_transaction:
+                    self._raw.execute("ROLLBACK")
+            if is_index or not create:
+                return is_index
         with self._changing():
             if not self._is_index():  # another process may have come first
                 for statement in _SCHEMA:

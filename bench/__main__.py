@@ -2,8 +2,8 @@
 
     python bench [--quick] [NAME ...]
 
-A benchmark is a file with ``run(quick: bool) -> list[tuple[name, measured, bound, ok]]``. The exit status is 1 when a
-bound is missed.
+A benchmark is a file that defines ``run(quick: bool) -> list[tuple[name, measured, bound, ok]]``. The exit status is 1
+when a bound is missed.
 """
 
 import argparse
@@ -29,8 +29,8 @@ def main() -> int:
     print(f"{'':<58} {'measured':>9} {'bound':>9}", flush=True)
     for name in arguments.names or NAMES:
         run = getattr(importlib.import_module(name), "run", None)
-        if run is None:
-            continue  # code that benchmarks share
+        if run is None or run.__module__ != name:
+            continue  # code that benchmarks share, a program of its own, or one that runs something else
         for what, measured, bound, ok in run(arguments.quick):
             missed += not ok
             print(f"{what:<58} {measured:>9.3g} {bound:>9.3g}  {'ok' if ok else 'MISSED'}", flush=True)

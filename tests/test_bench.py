@@ -34,6 +34,18 @@ def test_all_bounds_held_is_success(tmp_path):
     assert done.stdout.splitlines()[1].split() == ["quick", "1", "2", "ok"]
 
 
+def test_what_a_file_imports_is_no_benchmark_of_it(tmp_path):
+    """A file that has another one's ``run`` is no benchmark, and all the others are run."""
+    (folder := tmp_path / "bench").mkdir()
+    (folder / "programs.py").write_text("from subprocess import run\n")
+    shutil.copy(ROOT / "bench" / "__main__.py", folder)
+    (folder / "speed.py").write_text("def run(quick): return [('a', 1.0, 2.0, True)]\n")
+    done = subprocess.run([sys.executable, folder], capture_output=True, text=True)
+
+    assert [line.split()[0] for line in done.stdout.splitlines()] == ["measured", "a", "every"]
+    assert done.returncode == 0
+
+
 def test_an_unknown_benchmark_is_refused_with_the_known_ones(tmp_path):
     """A name that is no benchmark is a usage error that lists what there is."""
     done = bench(tmp_path / "bench", "def run(quick): return []\n", "sped")

@@ -189,8 +189,8 @@ def equivalence(quick: bool, seed: int) -> Iterator[Row]:
     runs = 10 if quick else 60
     highest, second = _levels(seed, 0.25, runs, 200)
     yield most("0.25 sd: rows to level 2, median", np.median(second) * 1000, 10_000)
-    # Not every run: of a hundred some three take 11,000 to 15,000 rows.
-    yield least("0.25 sd: share of runs at level 2 within 10k rows", (second <= 10).mean(), 0.9)
+    # What is asked for is every run. Of a hundred some three to seven take 11,000 to 16,000 rows, so this is missed.
+    yield least("0.25 sd: share of runs at level 2 within 10k rows", (second <= 10).mean(), 1)
     yield least("0.25 sd: share of runs at level 2 within 20k rows", (second <= 20).mean(), 1)
     yield most("0.25 sd: highest level", highest.max(), 2)
     highest, _ = _levels(seed, 0.05, runs, 200)
